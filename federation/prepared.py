@@ -23,6 +23,7 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
+    literal,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -30,6 +31,10 @@ from sqlalchemy.sql.visitors import cloned_traverse
 
 from federation.database import UTCTime, glance, micros, moment
 
+EVERY = 2**62
+"""As a limit: none."""
+LAST = "\U0010ffff"
+"""The last character there is: behind every other one, also in bytes."""
 COMPILED = 256
 """Views whose statements are kept, for each query that has the view in it."""
 
@@ -147,6 +152,36 @@ def _usual_plain(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(_Usual, "sqlite")
 def _usual_likely(element: Any, compiler: Any, **options: Any) -> str:
     return f"likelihood({_usual_plain(element, compiler, **options)}, 0.9375)"
+
+
+class _Begins(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: what is compared with 1 is looked up in no index."""
+        return self
+
+
+def begins(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """The condition that a column begins with these characters, in this case: a stretch of an index.
+
+    With `LIKE`, SQLite reads all there is and takes `A` for `a`. PostgreSQL needs an index of the class
+    `text_pattern_ops`, whatever its collation.
+    """
+    return _Begins(column, literal(text), literal(f"{text}{LAST}"))
+
+
+@compiles(_Begins)
+def _begins_in_bytes(element: Any, compiler: Any, **options: Any) -> str:
+    column, first, end = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} >= {first} AND {column} < {end})"
+
+
+@compiles(_Begins, "postgresql")
+def _begins_in_patterns(element: Any, compiler: Any, **options: Any) -> str:
+    column, first, end = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} ~>=~ {first} AND {column} ~<~ {end})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """By which names registries are found: those that they have, and those that they had."""
 
-from sqlalchemy import Connection, Text, cast, select
+from functools import lru_cache
+
+from sqlalchemy import Connection, Dialect, Text, bindparam, cast, select
 
 from federation import tables
 from federation.access import View
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 
 _registry = tables.registry.c
 
@@ -13,12 +16,15 @@ def find_registry(connection: Connection, view: View, name: str) -> int | None:
 
     One that is hidden is looked for as one that is not there, statement by statement: otherwise time would tell.
     """
-    inside = view.clause(_registry.id)
-    called = select(_registry.id).where(inside, _registry.name == name)
-    known: int | None = connection.execute(called).scalar()
-    if known is None:
-        known = former_names(connection, view).get(name)
-    return known
+    for (known,) in _called(connection.dialect, view).bare(cursor_of(connection), {"of_name": name}):
+        return int(known)
+    return former_names(connection, view).get(name)
+
+
+@lru_cache(COMPILED)
+def _called(dialect: Dialect, view: View) -> Statement:
+    named = _registry.name == bindparam("of_name", "")
+    return prepare(dialect, select(_registry.id).where(view.clause(_registry.id), named))
 
 
 def former_names(connection: Connection, view: View) -> dict[str, int]:

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Connection, Engine, MetaData, inspect, text
 from federation.database import LONG, DatabaseError, UTCTime, reading, writing
 from federation.tables import METADATA
 
-LATEST = "0024"
+LATEST = "0025"
 """The newest migration. A test holds it against the migrations and the migrations against the tables."""
 FOLDER = Path(__file__).parent / "migrations"
 ROOMS = (

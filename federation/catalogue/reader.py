@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     exists,
     func,
     or_,
@@ -29,6 +30,7 @@ from federation.catalogue import codec
 from federation.catalogue.order import AGE, age
 from federation.errors import GoneError, UnknownError
 from federation.policies.tables import bypass
+from federation.prepared import EVERY, Prepared
 from federation.references import Reference, decode_part, encode_part
 from federation.registry_names import find_registry
 
@@ -130,6 +132,16 @@ _BORN = func.coalesce(_versions.created_at, _versions.first_seen_at)
 """What `age` looks at first."""
 
 
+_MODELS = Prepared(
+    select(tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind"))
+    .join(tables.registry, _registries.id == _models.registry_id)
+    .where(_registries.id == bindparam("of_registry", 0), _models.name == bindparam("of_name", ""))
+    .order_by(_models.deleted_at.is_not(None), _models.id.desc())
+    .limit(bindparam("most", 0))
+)
+"""Every model that has or had a name, the one that lives first."""
+
+
 def read_version(
     connection: Connection,
     view: View,
@@ -192,24 +204,17 @@ def latest_model(
     connection: Connection, view: View, reference: Reference, incarnation: int | None = None
 ) -> Row[Any]:
     """The row of a model with its registry: the one that lives, or lived last. Errors: `UnknownError`."""
-    query = (
-        select(
-            tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind")
-        )
-        .join(tables.registry, _registries.id == _models.registry_id)
-        .where(*_named(connection, view, reference))
-        .order_by(_models.deleted_at.is_not(None), _models.id.desc())
+    place = (
+        find_registry(connection, view, reference.registry) or 0
+    )  # none has 0, and asking for it costs no walk
+    most = 1 if incarnation is None else EVERY
+    rows: list[Row[Any]] = _MODELS.rows(
+        connection, of_registry=place, of_name=encode_part(reference.model), most=most
     )
-    if incarnation is not None:
-        ids = select(_models.id, _models.native_id).join(
-            tables.registry, _registries.id == _models.registry_id
-        )
-        named = and_(*_named(connection, view, reference))
-        query = query.where(_models.id == _meant(connection, ids, named, incarnation))
-    row = connection.execute(query.limit(1)).one_or_none()
-    if row is None:
-        raise UnknownError()
-    return row
+    for row in rows:
+        if incarnation is None or incarnation_of(row.native_id) == incarnation:
+            return row
+    raise UnknownError()
 
 
 def read_serving(connection: Connection, view: View, version_id: int) -> list[Serving]:

@@ -17,13 +17,21 @@ from federation.graph.answers import (
 from federation.graph.deprecations import deprecated
 from federation.graph.impact import gaps
 from federation.graph.names import Registry, named
-from federation.graph.resolve import chunks
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Subject
 from federation.graph.unresolved import waiting
 from federation.graph.walk import Closure, closure, visibility
 from federation.graph.words import CONNECTORS, NodeKind, kind_word
+from federation.prepared import Prepared, among
+
+_node, _edge = tables.node.c, tables.edge.c
+_THINGS = Prepared(select(_node.id, _node.kind, _node.name).where(among(_node.id, "ids")))
+_STATED = Prepared(
+    select(tables.edge)
+    .where(among(_edge.source, "nodes"), ~_edge.gone, _edge.target.is_not(None))
+    .order_by(_edge.id)
+)
 
 
 def dependencies(
@@ -91,10 +99,7 @@ def upstream(connection: Connection, snapshot: Snapshot, found: Closure) -> Arra
 
 def names_of_things(connection: Connection, nodes: Collection[int]) -> dict[int, tuple[int, str]]:
     """Kind and name of datasets, commits and digests."""
-    node = tables.node.c
-    query = select(node.id, node.kind, node.name)
-    rows = (row for part in chunks(nodes) for row in connection.execute(query.where(node.id.in_(part))))
-    return {row.id: (row.kind, row.name) for row in rows}
+    return {id_: (kind, name) for id_, kind, name in _THINGS.bare(connection, ids=list(nodes))}
 
 
 def listed(
@@ -136,18 +141,10 @@ def _sources(
     connection: Connection, nodes: Collection[int]
 ) -> dict[tuple[int, int], list[tuple[Source, str | None]]]:
     """Who says each edge, and what they call its target where they have a title for it."""
-    edge = tables.edge.c
     found: dict[tuple[int, int], list[tuple[Source, str | None]]] = {}
-    for part in chunks(nodes):
-        query = select(tables.edge).where(edge.source.in_(part), ~edge.gone, edge.target.is_not(None))
-        for row in connection.execute(query.order_by(edge.id)):
-            source = Source(
-                kind_word(row.kind),
-                row.relation,
-                row.origin,
-                row.said_by,
-                row.first_seen_at,
-                row.last_seen_at,
-            )
-            found.setdefault((row.source, row.target), []).append((source, row.title))
+    for row in _STATED.rows(connection, nodes=list(nodes)):
+        source = Source(
+            kind_word(row.kind), row.relation, row.origin, row.said_by, row.first_seen_at, row.last_seen_at
+        )
+        found.setdefault((row.source, row.target), []).append((source, row.title))
     return found

@@ -23,7 +23,7 @@ from federation.graph.resolve import CHUNK, Incarnation, choose, chunks, lives
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
-from federation.prepared import COMPILED, Statement, cursor_of, prepare
+from federation.prepared import COMPILED, Statement, begins, cursor_of, prepare
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
 from federation.registry_names import former_names
 
@@ -161,7 +161,7 @@ def by_dataset(connection: Connection, view: View, name: str) -> Subject:
     where only one has it. Errors: `UnknownError`, `ImpactQuestionError` where several have the name.
     """
     node, place = tables.node.c, place_of(name)
-    match = or_(node.name == place, node.name.startswith(f"{place}#", autoescape=True))
+    match = or_(node.name == place, begins(node.name, f"{place}#"))
     ref = f"dataset:{name}"
     found = _things(connection, view, NodeKind.DATASET, match) or _titled(connection, view, name)
     if not found:
@@ -193,9 +193,7 @@ def _titled(connection: Connection, view: View, title: str) -> dict[int, str]:
 def by_commit(connection: Connection, view: View, commit: str) -> Subject:
     """Start from a code commit: its hash, or the first seven or more characters of it."""
     name = commit.lower()
-    match = (
-        tables.node.c.name.startswith(name, autoescape=True) if len(name) >= 7 else tables.node.c.name == name
-    )
+    match = begins(tables.node.c.name, name) if len(name) >= 7 else tables.node.c.name == name
     found = _things(connection, view, NodeKind.COMMIT, match)
     if not found:
         raise UnknownError()

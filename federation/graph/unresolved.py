@@ -21,8 +21,7 @@ from federation.graph.resolve import (
 )
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
-from federation.prepared import COMPILED, cursor_of, prepare, usual
-from federation.prepared import Statement as Prepared
+from federation.prepared import COMPILED, Prepared, Statement, among, cursor_of, prepare, usual
 from federation.references import encode_part, parse_depends_on
 
 SHOWN = 100
@@ -52,7 +51,7 @@ def naming(
 
 
 @lru_cache(COMPILED)
-def _naming(dialect: Dialect, view: View) -> tuple[Prepared, Prepared]:
+def _naming(dialect: Dialect, view: View) -> tuple[Statement, Statement]:
     edge = tables.edge.c
     model: BindParameter[str] = bindparam("model", "")
     second: BindParameter[str] = bindparam("second", "")
@@ -94,7 +93,7 @@ def unreadable(connection: Connection, view: View) -> list[Any]:
 
 
 @lru_cache(COMPILED)
-def _unreadable(dialect: Dialect, view: View) -> Prepared:
+def _unreadable(dialect: Dialect, view: View) -> Statement:
     edge = tables.edge.c
     vague = and_(
         edge.wanted_model == UNREADABLE, edge.wanted_registry == "", edge.target.is_(None), ~edge.gone
@@ -122,17 +121,18 @@ def waiting(
     connection: Connection, view: View, nodes: Collection[int], known: dict[int, Registry]
 ) -> list[Unresolved]:
     """What these state and nobody knows."""
+    return unresolved(connection, view, _waiting(view).rows(connection, nodes=list(nodes)), known)
+
+
+@lru_cache(COMPILED)
+def _waiting(view: View) -> Prepared:
     edge = tables.edge.c
-    rows: list[Any] = []
-    for part in chunks(nodes):
-        query = (
-            select(tables.edge)
-            .outerjoin(tables.node, tables.node.c.id == edge.target)
-            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown_to(view))
-            .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
-        )
-        rows += connection.execute(query).all()
-    return unresolved(connection, view, rows, known)
+    return Prepared(
+        select(tables.edge)
+        .outerjoin(tables.node, tables.node.c.id == edge.target)
+        .where(among(edge.source, "nodes"), ~edge.gone, edge.wanted_model != "", unknown_to(view))
+        .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
+    )
 
 
 def unknown_to(view: View) -> ColumnElement[bool]:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Dialect, Engine, select
 
 from federation import tables as spine
-from federation.access import EVERYTHING, Permission, Principal
+from federation.access import EVERYTHING, Permission, Principal, View
 from federation.database import reading, writing
 from federation.errors import UnknownError
 from federation.identity import grants, people, principals, sessions, tokens
@@ -27,6 +28,7 @@ from federation.identity.people import Person, Said
 from federation.identity.principals import Member
 from federation.identity.sessions import Renewal, Session
 from federation.identity.tokens import Token, TokenError, TokenSpec
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 
 __all__ = [
     "TOKEN_PREFIX",
@@ -48,6 +50,13 @@ __all__ = [
     "TokenSpec",
     "check_grant",
 ]
+
+
+@lru_cache(COMPILED)
+def _registries(dialect: Dialect, view: View) -> Statement:
+    """The registries of a view, by name."""
+    known = spine.registry.c
+    return prepare(dialect, select(known.id, known.name).where(view.clause(known.id)).order_by(known.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +83,8 @@ class Identity:
 
     def account(self, principal: Principal) -> Rights:
         """The caller as this gateway knows it."""
-        known = spine.registry.c
-        query = select(known.id, known.name).where(principal.view.clause(known.id)).order_by(known.name)
         with reading(self._engine) as connection:
-            names = connection.execute(query).all()
+            names = _registries(connection.dialect, principal.view).rows(cursor_of(connection), {})
             said = people.known(connection, principal.id)
         permissions = [
             (permission, None if view == EVERYTHING else [row.name for row in names if view.sees(row.id)])
@@ -166,10 +173,10 @@ class Identity:
         with self._changing() as connection:
             principals.set_disabled(connection, named, False, actor.id)
 
-    def sessions(self, actor: Principal) -> list[Session]:
-        """The sessions that stand: the actor's, or everybody's for who may give roles on everything."""
+    def sessions(self, actor: Principal, *, own: bool = False) -> list[Session]:
+        """The sessions that stand: the actor's, or unless `own`, everybody's for who may give roles on everything."""
         with reading(self._engine) as connection:
-            return sessions.listed(connection, _whose(actor))
+            return sessions.listed(connection, actor.id if own else _whose(actor))
 
     def end_session(self, actor: Principal, session_id: str) -> None:
         """End a session that the actor sees. Errors: `UnknownError`."""

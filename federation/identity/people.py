@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from federation.database import now
 from federation.identity import tables
@@ -91,10 +91,12 @@ def _is_same_word(row: Said, person: Person) -> bool:
     return (row.groups if row.groups is None else set(row.groups), row.remark) == (groups, person.remark)
 
 
+_KNOWN = select(tables.person).where(tables.person.c.principal_id == bindparam("of"))
+
+
 def known(connection: Connection, principal_id: str) -> Said | None:
     """What was said of a person last."""
-    query = select(tables.person).where(tables.person.c.principal_id == principal_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_KNOWN, {"of": principal_id}).one_or_none()
     return None if row is None else Said(*row)
 
 

@@ -13,9 +13,13 @@ from federation.identity import tables
 from federation.identity.credentials import new_id
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.prepared import Prepared, among
 
 ERASED = "erased:"
 """How `who` begins of somebody who was erased."""
+_NAMES = Prepared(
+    select(tables.principal.c.id, tables.principal.c.name).where(among(tables.principal.c.id, "ids"))
+)
 
 
 class PrincipalError(InvalidRequestError):
@@ -73,9 +77,7 @@ def listed(connection: Connection) -> list[Member]:
 
 def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     """What principals are called, by their ids."""
-    known = tables.principal.c
-    query = select(known.id, known.name).where(known.id.in_(sorted(ids)))
-    return {row.id: row.name for row in connection.execute(query)} if ids else {}
+    return dict(_NAMES.bare(connection, ids=sorted(ids))) if ids else {}
 
 
 def called(connection: Connection, name: str) -> list[str]:

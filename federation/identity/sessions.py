@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from federation.database import now
 from federation.errors import UnknownError
@@ -17,6 +17,7 @@ from federation.identity.credentials import digest, new_session, seal
 from federation.identity.people import Person
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.prepared import Prepared
 
 KEPT = timedelta(days=7)
 """How long an ended session's row is kept."""
@@ -26,6 +27,20 @@ ASKING = timedelta(seconds=30)
 """For so long after somebody began to ask, nobody else does: a refresh token is often good for once."""
 SHOWN = 10
 """Bytes of the digest that name a session for people."""
+_session, _principal, _token = tables.session.c, tables.principal.c, tables.token.c
+_AT = bindparam("at", 0, BigInteger)
+_STANDING, _STANDING_OF = (
+    Prepared(
+        select(tables.session, _principal.name)
+        .join(tables.principal, _principal.id == _session.principal_id)
+        .outerjoin(tables.token, _token.id == _session.token_id)
+        .where(_session.ended_at.is_(None), _session.expires_at > _AT, _principal.disabled_at.is_(None))
+        .where(_token.revoked_at.is_(None), or_(_token.expires_at.is_(None), _token.expires_at > _AT), *whose)
+        .order_by(_session.created_at, _session.digest)
+    )
+    for whose in ((), (_session.principal_id == bindparam("of_principal", ""),))
+)
+"""The sessions that stand, of everybody and of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +139,17 @@ def end_one(connection: Connection, session_id: str, actor: str) -> None:
 
 def listed(connection: Connection, principal_id: str | None = None) -> list[Session]:
     """The sessions that stand, of one principal or of all, oldest first."""
-    session, principal, token = tables.session.c, tables.principal.c, tables.token.c
-    query = (
-        select(tables.session, principal.name)
-        .join(tables.principal, principal.id == session.principal_id)
-        .outerjoin(tables.token, token.id == session.token_id)
-        .where(session.ended_at.is_(None), session.expires_at > now(), principal.disabled_at.is_(None))
-        .where(token.revoked_at.is_(None), or_(token.expires_at.is_(None), token.expires_at > now()))
-        .order_by(session.created_at, session.digest)
-    )
-    if principal_id is not None:
-        query = query.where(session.principal_id == principal_id)
+    at = now()
+    if principal_id is None:
+        rows = _STANDING.rows(connection, at=at)
+    else:
+        rows = _STANDING_OF.rows(connection, at=at, of_principal=principal_id)
     return [
         Session(
             _name(row.digest), row.principal_id, row.name, row.token_id or "identity provider",
             row.created_at, row.expires_at,
         )
-        for row in connection.execute(query)
+        for row in rows
     ]  # fmt: skip
 
 

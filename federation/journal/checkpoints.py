@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select
 
 from federation import tables
 from federation.database import now, reading, writing
@@ -38,9 +38,22 @@ from federation.journal.verify import (
     verify_note,
 )
 from federation.journal.witnesses import FolderWitness, Witness, WitnessError
+from federation.prepared import Prepared
 
 ASK_AGAIN = 30.0
 """Seconds after which a place that was not reached is asked again although nothing was written."""
+_SIZE = Prepared(select(func.max(checkpoint.c.size).label("newest")))
+_NOTE = Prepared(
+    select(checkpoint.c.note)
+    .where(checkpoint.c.size >= bindparam("at_least", 0))
+    .order_by(checkpoint.c.size.desc())
+    .limit(1)
+)
+_WITNESSES = Prepared(
+    select(witness.c.name, witness.c.key, witness.c.size, witness.c.state, witness.c.message).order_by(
+        witness.c.name
+    )
+)
 OK, UNREACHABLE, AHEAD = "ok", "unreachable", "ahead"
 KEPT = "kept beside the key"
 """The name of our own memory: the last checkpoint, in a folder beside the key, outside the database."""
@@ -279,20 +292,18 @@ class Signer:
 
 def newest_size(connection: Connection) -> int:
     """How many entries the newest checkpoint counts; 0 without one."""
-    return int(connection.execute(select(func.max(checkpoint.c.size))).scalar() or 0)
+    [(found,)] = _SIZE.bare(connection)
+    return int(found or 0)
 
 
 def newest_note(connection: Connection, *, at_least: int = 0) -> bytes | None:
     """The newest checkpoint as it was signed; None where there is none of at least that size."""
-    query = select(checkpoint.c.note).where(checkpoint.c.size >= at_least).order_by(checkpoint.c.size.desc())
-    found: bytes | None = connection.execute(query.limit(1)).scalar_one_or_none()
-    return found
+    return next((bytes(note) for (note,) in _NOTE.bare(connection, at_least=at_least)), None)
 
 
 def read_witnesses(connection: Connection) -> list[WitnessState]:
     """How each witness stands; the one without a name is this gateway itself."""
-    columns = (witness.c.name, witness.c.key, witness.c.size, witness.c.state, witness.c.message)
-    return [WitnessState(*row) for row in connection.execute(select(*columns).order_by(witness.c.name))]
+    return [WitnessState(*row) for row in _WITNESSES.bare(connection)]
 
 
 def stopped(connection: Connection) -> str | None:

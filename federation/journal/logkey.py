@@ -19,6 +19,7 @@ from federation.journal.entry import SYSTEM, Action, Entry, decode
 from federation.journal.log import Batch
 from federation.journal.note import COSIGNATURE, SigningKey, create_key_file, generate_key, load_key_file
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
+from federation.prepared import Prepared, among
 
 
 class SigningError(UnavailableError):
@@ -38,9 +39,16 @@ class LogKey(NamedTuple):
     key: VerifierKey
 
 
+_entries = tables.journal.c
+_FIRST = Prepared(select(_entries.entry).where(_entries.seq == 0))
+_ANNOUNCING = Prepared(
+    select(_entries.seq, _entries.entry).where(among(_entries.action, "actions")).order_by(_entries.seq)
+)
+
+
 def read_origin(connection: Connection) -> str:
     """The name of the log, from its entry 0."""
-    data = connection.execute(select(tables.journal.c.entry).where(tables.journal.c.seq == 0)).scalar_one()
+    [(data,)] = _FIRST.bare(connection)
     return str(decode(data).entry.details["origin"])
 
 
@@ -138,14 +146,8 @@ def witness_key(path: Path, name: str) -> SigningKey:
 
 
 def _announced(connection: Connection, *actions: Action) -> list[LogKey]:
-    entries = tables.journal.c
-    query = (
-        select(entries.seq, entries.entry)
-        .where(entries.action.in_([action.value for action in actions]))
-        .order_by(entries.seq)
-    )
     found = []
-    for seq, data in connection.execute(query):
+    for seq, data in _ANNOUNCING.bare(connection, actions=[action.value for action in actions]):
         text = decode(data).entry.details.get("key")
         if text:
             found.append(LogKey(seq, parse_verifier_key(str(text))))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from federation import tables
 from federation.journal import entry as format_1
+from federation.prepared import begins
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -168,8 +169,9 @@ def _conditions(wanted: JournalFilter) -> list[ColumnElement[bool]]:
     if wanted.action is not None:
         found.append(entries.action == wanted.action)
     if wanted.ref is not None:
-        below = or_(*(entries.ref.startswith(wanted.ref + mark, autoescape=True) for mark in ":@"))
-        found.append(or_(entries.ref == wanted.ref, below))
+        found.append(
+            or_(entries.ref == wanted.ref, *(begins(entries.ref, wanted.ref + mark) for mark in ":@"))
+        )
     if wanted.registry is not None:
         known = tables.registry.c
         found.append(entries.registry_id.in_(select(known.id).where(known.name == wanted.registry)))

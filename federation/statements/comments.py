@@ -18,15 +18,16 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
 from federation.operations.wanted import check_text
+from federation.prepared import Prepared
 from federation.statements.tables import COMMENT, statement
 
 LONGEST = 4000
 """Characters of a comment."""
 MOST = 200
 """Comments on one version that are read, the newest."""
-_OF_VERSION = (
+_OF_VERSION = Prepared(
     select(statement)
-    .where(statement.c.version_id == bindparam("version"), statement.c.kind == COMMENT)
+    .where(statement.c.version_id == bindparam("version", 0), statement.c.kind == COMMENT)
     .order_by(statement.c.id.desc())
     .limit(MOST)
 )
@@ -78,7 +79,7 @@ def add_comment(
 
 def read_comments(connection: Connection, version: Version) -> list[VersionComment]:
     """What was said of a version, newest first."""
-    return [_read(row, version) for row in connection.execute(_OF_VERSION, {"version": version.id})]
+    return [_read(row, version) for row in _OF_VERSION.rows(connection, version=version.id)]
 
 
 def kept_words(words: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from federation.errors import StateError
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
+from federation.prepared import Prepared
 from federation.references import Reference
 from federation.statements.comments import VersionComment, add_comment, read_comments
 from federation.statements.kinds import Kind, say
@@ -34,9 +35,9 @@ __all__ = [
 ]
 MOST = 1000
 """Statements of one version that are read, the newest."""
-_OF_VERSION = (
+_OF_VERSION = Prepared(
     select(statement)
-    .where(statement.c.version_id == bindparam("version"), statement.c.kind != COMMENT)
+    .where(statement.c.version_id == bindparam("version", 0), statement.c.kind != COMMENT)
     .order_by(statement.c.id.desc())
     .limit(MOST)
 )
@@ -128,7 +129,7 @@ class Statements:
 
 def read_statements(connection: Connection, version: Version) -> list[ArtifactStatement]:
     """What was stated of a version, newest first, by the signers of now."""
-    rows = connection.execute(_OF_VERSION, {"version": version.id}).all()
+    rows = _OF_VERSION.rows(connection, version=version.id)
     signers = read_signers(connection) if rows else []
     return [_read(row, version, signers) for row in rows]
 

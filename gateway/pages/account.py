@@ -34,7 +34,7 @@ def account_page(
         "account.html",
         title="Your account",
         account=waypost.identity.account(principal),
-        sessions=[one for one in waypost.identity.sessions(principal) if one.principal == principal.id],
+        sessions=waypost.identity.sessions(principal, own=True),
         everybody=principal.may(Permission.GRANT),
         onward=local_path(next) if next else "",
         local=waypost.settings.auth.mode == "local",

@@ -16,7 +16,7 @@ from federation import tables
 from federation.access import EVERYTHING, View
 from federation.database import now, open_engine, reading, writing
 from federation.graph import edges, unresolved
-from federation.prepared import Prepared, Statement, among, prepare
+from federation.prepared import Prepared, Statement, among, begins, prepare
 
 GROWING = {
     "model", "version", "endpoint", "traffic", "span", "change", "journal", "operation", "event", "graph_edge",
@@ -77,6 +77,27 @@ def test_changes_say_how_many_rows_they_met_and_times_are_moments(engine: Engine
             (5, later),
             (6, later),
         ]
+
+
+def test_what_begins_so_is_found_in_this_case_and_as_a_stretch_of_the_index(engine: Engine) -> None:
+    refs = ["a/b", "a/b:1", "a/b:10", "A/b:1", "a/bb:1", "a/b@new", "a/b:\u00fc", "a/b;1", "a/b:%", "a/b_:1"]
+    columns = tables.journal.c
+    with writing(engine) as connection:
+        empty = {"time": now(), "action": "x", "actor": "x", "entry": b"", "leaf_hash": b""}
+        connection.execute(
+            insert(tables.journal), [{"seq": 9_000 + at, "ref": ref, **empty} for at, ref in enumerate(refs)]
+        )
+    query = select(columns.ref).where(begins(columns.ref, "a/b:")).order_by(columns.seq)
+    with reading(engine) as connection:
+        assert list(connection.scalars(query)) == ["a/b:1", "a/b:10", "a/b:\u00fc", "a/b:%"]
+        assert list(connection.scalars(select(columns.seq).where(begins(columns.ref, "a/b%")))) == []
+        text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        words = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        steps = str(connection.exec_driver_sql(f"{words} {text}".replace("%", "%%")).all())
+    assert "journal_by_ref" in steps
+    assert "(ref>? AND ref<?)" in steps if engine.dialect.name == "sqlite" else "~>=~" in steps
 
 
 def prepared() -> Iterator[tuple[str, Prepared]]:

@@ -32,6 +32,18 @@ def test_cloud_events_hold_the_entry(tmp_path: Path) -> None:
     assert str(events[0]["data"]["seq"]) == events[0]["id"]
 
 
+def test_a_model_finds_what_happened_to_it_and_its_versions_alone(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    mine = ["fraud/scorer", "fraud/scorer:3", "fraud/scorer@champion", "fraud/scorer:%25"]
+    for ref in [*mine, "fraud/Scorer:3", "fraud/scorers:3", "fraud/scorer-eu:3", "xfraud/scorer:3"]:
+        happen(signer.engine, ref=ref)
+    with reading(signer.engine) as connection:
+        found = read_journal(connection, JournalFilter(ref="fraud/scorer"), newest_first=True)
+        assert [line.recorded.entry.ref for line in found] == mine[::-1]
+        (newest,) = read_journal(connection, JournalFilter(ref="fraud/scorer"), newest_first=True, limit=1)
+        assert newest == found[0]
+
+
 def test_every_exported_event_is_one_for_the_sdk(tmp_path: Path) -> None:
     signer = new_log(tmp_path)
     sign_all(signer)

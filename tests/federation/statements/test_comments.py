@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Select
 
 from federation.access import LOCAL, NOTHING, Permission, Principal
 from federation.erasure import BLANK, erase
 from federation.errors import DeniedError, InvalidRequestError, UnknownError
+from federation.prepared import Prepared
 from federation.statements import statements as room
 from federation.statements.statements import Statements
 from tests.federation.operations.world import hurry
@@ -67,7 +69,9 @@ def test_no_number_of_comments_hides_what_a_scan_says(
     statements = Statements(world.engine)
     stated = json.dumps({"maker": "ci", "name": "bias", "verdict": "no"}).encode()
     statements.state(LOCAL, version("2"), "check", stated)
-    monkeypatch.setattr(room, "_OF_VERSION", room._OF_VERSION.limit(3))
+    query = room._OF_VERSION.query
+    assert isinstance(query, Select)
+    monkeypatch.setattr(room, "_OF_VERSION", Prepared(query.limit(3)))
     for word in ("one", "two", "three", "four"):
         statements.comment(LOCAL, version("2"), word)
     assert [one.verdict for one in statements.of(LOCAL.view, version("2"))] == ["no"]
