@@ -9,11 +9,6 @@ REGISTRY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """What a registry is called; nothing else gets into an address."""
 
 
-def outer(registry: str, key: Key) -> Key:
-    """The key here of what has this one there."""
-    return Key(key.kind, f"{registry}/{key.native_id}")
-
-
 def inner(key: Key) -> tuple[str, Key]:
     """The registry there, and the key in it. Errors: `NotFoundError` for one that nobody made."""
     registry, _, native_id = key.native_id.partition("/")

@@ -4,7 +4,7 @@ from adapters.errors import InvalidError, NotFoundError
 from adapters.records import Key, Record
 from adapters.waypost.client import InnerRegistry, WaypostClient, absence
 from adapters.waypost.keys import inner
-from adapters.waypost.records import to_endpoint, to_model, to_version
+from adapters.waypost.records import InnerRecords
 
 
 class Reader:
@@ -29,13 +29,14 @@ class Reader:
             raise NotFoundError(f"registry {name} of {self.api.http.host} is not read here")
         page = self.api.one(name, known)
         found: Record
+        made = InnerRecords(registry)
         match key.kind:
             case "model" if page.models:
-                found = to_model(registry, page.models[0])
+                found = made.model(page.models[0])
             case "version" if page.versions:
-                found = to_version(registry, page.versions[0])
+                found = made.version(page.versions[0])
             case "endpoint" if page.endpoints:
-                found = to_endpoint(registry, page.endpoints[0])
+                found = made.endpoint(page.endpoints[0])
             case _:
                 raise absence(self.api.http.host, name, page, known)
         if found.key != key:

@@ -9,7 +9,7 @@ from adapters.records import Key, Mark, Stale, VersionRecord, Watermark
 from adapters.scanning import Ahead, Found, attempt
 from adapters.waypost.client import InnerRegistry, RecordPage
 from adapters.waypost.reads import Reader
-from adapters.waypost.records import to_deleted, to_endpoint, to_model, to_version
+from adapters.waypost.records import InnerRecords
 
 
 @dataclass(slots=True)
@@ -49,37 +49,39 @@ class Scan:
         return self.reads.registries()
 
     def _everything(self, registry: InnerRegistry, cursor: str | None) -> Iterator[Found]:
+        made = InnerRecords(registry)
         for page in Ahead(self.reads.api.every(registry.name, cursor)).awaited():
             if page is None:
                 yield None
                 continue
             # That of the first page: what changes meanwhile comes again.
             self._left.setdefault(registry.name, page.since)
-            yield from self._records(registry, page)
+            yield from self._records(made, page)
             if page.more and page.cursor is not None:
                 yield Mark(json.dumps([self._left, registry.name, page.cursor]))
 
     def _changes(self, registry: InnerRegistry, pages: Iterable[RecordPage]) -> Iterator[Found]:
+        made = InnerRecords(registry)
         for page in pages:
-            yield from self._records(registry, page)
+            yield from self._records(made, page)
             self._left[registry.name] = page.since
 
-    def _records(self, registry: InnerRegistry, page: RecordPage) -> Iterator[Found]:
+    def _records(self, made: InnerRecords, page: RecordPage) -> Iterator[Found]:
         for raw in page.models:
-            model = attempt(to_model, registry, raw)
+            model = attempt(made.model, raw)
             yield model
             key = Key("model", model.native) if isinstance(model, BadRecordError) else model.key
             if self._models is not None:
                 self._models.add(key)
         for raw in page.versions:
-            version = attempt(to_version, registry, raw)
+            version = attempt(made.version, raw)
             if isinstance(version, VersionRecord) and self.since is None:
                 yield from self._model_of(version)
             yield version
         for raw in page.endpoints:
-            yield attempt(to_endpoint, registry, raw)
+            yield attempt(made.endpoint, raw)
         for raw in page.gone:
-            yield attempt(to_deleted, registry, raw)
+            yield attempt(made.deleted, raw)
 
     def _model_of(self, version: VersionRecord) -> Iterator[Found]:
         """The model of a version that was made after the models had been listed."""

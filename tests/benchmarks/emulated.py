@@ -1,5 +1,9 @@
-"""How much longer a first read of an emulated service takes than the same requests and nothing else, kind by kind."""
+"""How much longer a first read of an emulated service takes than the same requests and nothing else, kind by kind.
 
+Both in a process whose garbage is looked for as in a worker, which is where services are read.
+"""
+
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,6 +28,7 @@ from adapters.memory import BACKENDS, MemoryBackend
 from adapters.unity import UnityAdapter, UnityConfig
 from adapters.wandb import WandbAdapter, WandbConfig
 from adapters.waypost import WaypostAdapter, WaypostConfig
+from gateway.start import settle
 from tests.adapters.waypost.gateways import Door, gateway, registry
 from tests.benchmarks import Figure, benchmark, seconds, spread
 
@@ -162,6 +167,17 @@ def _served(build: Build, size: int, folder: Path, told: "Connection[Any, float]
             service.asked.clear()
 
 
+@contextmanager
+def _settled() -> Iterator[None]:
+    before = gc.get_threshold()
+    settle()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
 def _figures(
     build: Build,
     size: int,
@@ -170,7 +186,7 @@ def _figures(
     goal: int,
     at_once: int = CONCURRENCY,
 ) -> Iterator[Figure]:
-    with _apart(build, size, folder) as service:
+    with _apart(build, size, folder) as service, _settled():
         watermark = _scan(opened(service.url))
         asked = service.asked(LATENCY)
         bare, ours = list[float](), list[float]()
