@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from adapters.contract import Page
 from adapters.errors import (
     AdapterError,
     AuthError,
     BadRecordError,
+    InvalidError,
     NotFoundError,
     TransientError,
     line_of,
@@ -78,6 +81,29 @@ def paged(
             page.add(item)
     finally:
         found.close()
+
+
+def read_state(state: Watermark | Mark, shape: TypeAdapter[T]) -> T:
+    """What a watermark or mark says that is JSON of this shape. Errors: `InvalidError` for any other."""
+    try:
+        return shape.validate_json(state)
+    except ValidationError:
+        raise InvalidError("this watermark or mark is not of this adapter: scan everything") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadUntil:
+    at: float | None
+
+
+_READ_UNTIL = TypeAdapter(_ReadUntil)
+
+
+def read_until(watermark: Watermark | None) -> float | None:
+    """When the scan began that left the watermark `{"at": TIME}`, by the backend's clock; None: it is not known, and
+    everything is read. Errors: `InvalidError` for another one.
+    """
+    return None if watermark is None else read_state(watermark, _READ_UNTIL).at
 
 
 def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:

@@ -1,18 +1,21 @@
 """What kinds share whose backend is a service over HTTP: settings, pages by tokens, and the plain methods of a face."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import Field
 
 from adapters.contract import Adapter, AdapterConfig, Observer
 from adapters.errors import InvalidError
-from adapters.http import Endpoint, HttpClient, Reply
+from adapters.http import Endpoint, HttpClient, Reply, check_count
 from adapters.payloads import Raw
+from adapters.portions import Portion
 from adapters.records import Key, Record
 from adapters.scanning import Steps
+from adapters.tokens import Tokens
 
+P = TypeVar("P", bound=Sized)
 Concurrency = Annotated[int, Field(gt=0, le=64, description="requests in flight at once during a scan")]
 """How much a scan asks for at once."""
 
@@ -40,11 +43,15 @@ class ServiceConfig(AdapterConfig):
 class ServiceClient:
     """Requests to one service. Nothing is opened before the first call. Safe for several threads."""
 
-    http: HttpClient
-    secrets: tuple[str, ...] = ()
-    """Tokens that it was given, or that were read last."""
     repeatable: tuple[str, ...] = ("GET",)
     """Methods that may be sent once more where no answer came."""
+
+    def __init__(self, http: HttpClient, page: int = 1) -> None:
+        """`page`: so many rows a page of a listing has at most."""
+        self.http = http
+        self.tokens = Tokens()
+        """Those that it was given, or that were read last."""
+        self._portion = Portion(page)
 
     def token(self) -> str | None:
         """The bearer token that the next request shows, if any. Errors: any `AdapterError`."""
@@ -65,17 +72,35 @@ class ServiceClient:
         """An object that is answered. Errors: any `AdapterError`."""
         return an_object(self.call(method, path, params, body))
 
-    def following(self, read: Callable[[str | None], tuple[list[Raw], str | None]]) -> Iterator[list[Raw]]:
-        """Pages, each read by the token of the one before, the first by None, until there is none. Errors: those of
+    def following(
+        self, read: Callable[[str | None], tuple[P, str | None]], token: str | None = None
+    ) -> Iterator[P]:
+        """Pages, each read by the token of the one before, the first by `token`, until there is none. Errors: those of
         `read`; `InvalidError` for a listing that does not end.
         """
-        steps, token = Steps(self.stuck), None
+        steps = Steps(self.stuck)
         while True:
             found, token = read(token)
             yield found
             if token is None:
                 return
-            steps.take(token, is_empty=not found)
+            steps.take(token, is_empty=not len(found))
+
+    def portioned(
+        self, read: Callable[[str | None, int], tuple[list[Raw], str | None]]
+    ) -> Iterator[list[Raw]]:
+        """The same of pages that are asked for with so many rows: fewer where so many are too much at once. Errors: as
+        of `following`, and `InvalidError` for more rows than were asked for.
+        """
+
+        def sized(token: str | None, size: int) -> tuple[list[Raw], str | None]:
+            found, following = read(token, size)
+            check_count(self.http.host, len(found), size)
+            return found, following
+
+        yield from self.following(
+            lambda token: self._portion.read(self._portion.most, lambda size: sized(token, size))
+        )
 
     def stuck(self) -> InvalidError:
         """A listing does not end."""
@@ -122,7 +147,7 @@ class ServiceAdapter(Adapter):
         self._api.observe(observer)
 
     def credentials(self) -> tuple[str, ...]:
-        return self._api.secrets
+        return self._api.tokens.secrets
 
     def close(self) -> None:
         self._api.close()

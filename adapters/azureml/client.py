@@ -14,7 +14,6 @@ from adapters.errors import AuthError, InvalidError, NotFoundError
 from adapters.http import HttpClient, Reply, below
 from adapters.payloads import Raw, parts, text
 from adapters.served import ServiceClient
-from adapters.tokens import Tokens
 
 VERSION = "2023-08-01-preview"
 EVERYTHING = {"listViewType": "All"}
@@ -28,15 +27,8 @@ class AzuremlClient(ServiceClient):
 
     def __init__(self, config: AzuremlConfig) -> None:
         self.config = config
-        self._tokens = Tokens()
-        connections = config.concurrency + 1
-        self.http = HttpClient(config.endpoint(config.url, connections=connections))
+        super().__init__(HttpClient(config.endpoint(config.url, connections=config.concurrency + 1)))
         self._login = HttpClient(config.endpoint(config.login_url))
-
-    @property
-    def secrets(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The tokens that were given last."""
-        return self._tokens.secrets
 
     def place(self) -> Raw:
         """The workspace or registry itself. Errors: any `AdapterError`."""
@@ -96,7 +88,7 @@ class AzuremlClient(ServiceClient):
         assert config.client_secret is not None
         secret = config.client_secret.get_secret_value()
         form = {"client_id": config.client_id, "client_secret": secret, "scope": f"{config.url}/.default"}
-        return self._tokens.granted(self._login, f"/{config.tenant}/oauth2/v2.0/token", form)
+        return self.tokens.granted(self._login, f"/{config.tenant}/oauth2/v2.0/token", form)
 
     def observe(self, observer: Observer) -> None:
         super().observe(observer)

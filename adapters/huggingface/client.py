@@ -25,7 +25,6 @@ from adapters.huggingface.config import HuggingFaceConfig
 from adapters.huggingface.keys import NativeId, is_readable
 from adapters.kept import Kept
 from adapters.payloads import Raw, excerpt, parts, text
-from adapters.portions import Portion
 from adapters.quota import AnnouncedQuota
 from adapters.served import ServiceClient
 
@@ -73,8 +72,7 @@ class HubClient(ServiceClient):
         if config.token is not None:
             headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
         endpoint = config.endpoint(config.url, headers=headers, connections=config.concurrency + 1)
-        self.http = HttpClient(endpoint, explain=self._explain)
-        self._portion = Portion(PAGE)
+        super().__init__(HttpClient(endpoint, explain=self._explain), PAGE)
         self._commits: Kept[tuple[str, str], Raw] = Kept(MOST_COMMITS)
         self._renamed = set[str]()
         self._proved = float("-inf")

@@ -29,10 +29,10 @@ from adapters.kubeflow.client import ENVIRONMENTS, MODELS, SERVICES, KubeflowCli
 from adapters.kubeflow.config import KubeflowConfig
 from adapters.kubeflow.reads import Reader
 from adapters.kubeflow.records import STATES, to_model
-from adapters.kubeflow.scan import Scan, since_of
+from adapters.kubeflow.scan import Scan
 from adapters.kubeflow.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
-from adapters.scanning import paged
+from adapters.scanning import paged, read_until
 from adapters.served import ServiceAdapter
 from adapters.writing import a_version, digest, has_stage, has_tags, is_described, settle
 
@@ -89,7 +89,8 @@ class KubeflowAdapter(ServiceAdapter):
         return BackendInfo(version, names[0] if names else None, tuple(told), anchors=tuple(names[1:]))
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        at = since_of(since, self._api.config.settle)
+        began = read_until(since)
+        at = None if began is None else int(began - self._api.config.settle * 1000)
         return paged(Scan(self._reads, at, resume).found(), limit, soon=at is not None)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:

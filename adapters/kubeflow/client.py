@@ -14,7 +14,6 @@ from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError
 from adapters.http import HttpClient, Reply, check_count
 from adapters.kubeflow.config import KubeflowConfig
 from adapters.payloads import Raw, parts, text
-from adapters.portions import Portion
 from adapters.served import ServiceClient
 
 PREFIXES = ("/api/model_registry/v1", "/api/model_registry/v1alpha3")
@@ -38,8 +37,7 @@ class KubeflowClient(ServiceClient):
 
     def __init__(self, config: KubeflowConfig) -> None:
         self.config = config
-        self.http = HttpClient(config.endpoint(config.url, connections=config.concurrency + 1))
-        self._portion = Portion(PAGE)
+        super().__init__(HttpClient(config.endpoint(config.url, connections=config.concurrency + 1)), PAGE)
         self._lock = threading.Lock()
         self._prefix: str | None = None
 
@@ -125,5 +123,5 @@ class KubeflowClient(ServiceClient):
             token = config.token_file.read_text().strip()
         except (OSError, UnicodeDecodeError):
             raise AuthError("`token_file` cannot be read: check its path and who may read it") from None
-        self.secrets = (token,)
+        self.tokens.secrets = (token,)
         return token

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Generator, Iterator
+from typing import Annotated
 
-from adapters.errors import InvalidError
+from pydantic import StringConstraints, TypeAdapter
+
 from adapters.kubeflow.client import ENVIRONMENTS, MODELS, SERVICES, VERSIONS, ListedPage
 from adapters.kubeflow.reads import Reader
 from adapters.kubeflow.records import to_model, to_version
 from adapters.payloads import Raw, text
 from adapters.records import Listing, Mark, Watermark
-from adapters.scanning import Found, Readers, Steps, attempt, awaited, one_of_many
+from adapters.scanning import Found, Readers, Steps, attempt, awaited, one_of_many, read_state
 
 LISTINGS = (MODELS, VERSIONS, SERVICES)
+_LISTING = Annotated[str, StringConstraints(pattern=f"^(?:{'|'.join(LISTINGS)})$")]
+_MARK = TypeAdapter(tuple[int | None, bool, _LISTING, str])
 
 
 class Scan:
@@ -87,22 +91,5 @@ class Scan:
     def _resumed(self, mark: Mark | None) -> tuple[str, str | None]:
         if mark is None:
             return MODELS, None
-        try:
-            began, partial, listing, token = json.loads(mark)
-            if listing in LISTINGS and isinstance(token, str):
-                self._began, self._is_partial = began if isinstance(began, int) else None, bool(partial)
-                return str(listing), token
-        except (ValueError, TypeError):
-            pass
-        raise InvalidError("this mark is not of the kubeflow adapter: begin the scan again")
-
-
-def since_of(watermark: Watermark | None, overlap: float) -> int | None:
-    """The time that a watermark stands for, so many seconds earlier; None: everything. Errors: `InvalidError`."""
-    if watermark is None:
-        return None
-    try:
-        at = json.loads(watermark)["at"]
-        return None if at is None else int(at - overlap * 1000)
-    except (ValueError, KeyError, TypeError):
-        raise InvalidError("this watermark is not of the kubeflow adapter: scan everything") from None
+        self._began, self._is_partial, listing, token = read_state(mark, _MARK)
+        return listing, token

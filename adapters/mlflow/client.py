@@ -61,7 +61,7 @@ class MlflowClient(ServiceClient):
             headers[WORKSPACE_HEADER] = config.workspace
         auth = (config.username, config.password) if config.username and config.password else None
         endpoint = config.endpoint(config.url, headers=headers, auth=auth, verify=config.verify)
-        self.http = HttpClient(endpoint, explain=explain)
+        super().__init__(HttpClient(endpoint, explain=explain))
         self._experiments: list[str] = []
         self._runs, self._logged_models = Portion(RUNS_PER_CALL), Portion(LOGGED_MODELS_PER_CALL)
         self._pages: defaultdict[str, Portion] = defaultdict(lambda: Portion(ROWS_PER_CALL))

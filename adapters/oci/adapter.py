@@ -130,9 +130,6 @@ class OciAdapter(ServiceAdapter):
             raise UnsupportedError("a registry deletes no repository: delete its versions, or do it there")
         remove(self.get, key, lambda now: self._writes.remove(self._repository(key), split_key(key)[1]), etag)
 
-    def credentials(self) -> tuple[str, ...]:
-        return self._api.tokens.secrets
-
     def _repository(self, key: Key) -> TaggedRepository:
         name = split_key(key)[0]
         if not self.config.wants(name):

@@ -23,7 +23,7 @@ from adapters.parsing import parse_json
 from adapters.payloads import at, integer, parts, text
 from adapters.scanning import Steps
 from adapters.served import ServiceClient
-from adapters.tokens import Tokens, bearer_challenge
+from adapters.tokens import bearer_challenge
 
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
@@ -90,10 +90,8 @@ class OciClient(ServiceClient):
 
     def __init__(self, config: OciConfig) -> None:
         self.config = config
-        self.http = HttpClient(
-            config.endpoint(config.url, headers={}, connections=config.concurrency), explain=explain
-        )
-        self.tokens = Tokens()
+        endpoint = config.endpoint(config.url, headers={}, connections=config.concurrency)
+        super().__init__(HttpClient(endpoint, explain=explain))
         self._basic = ""
         """What is sent with every request, once the registry asked for it."""
 

@@ -3,15 +3,19 @@
 import json
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from typing import Literal
 
-from adapters.errors import AuthError, BadRecordError, InvalidError
+from pydantic import TypeAdapter
+
+from adapters.errors import AuthError, BadRecordError
 from adapters.oci.reads import Artifact, Reader, TaggedRepository
 from adapters.oci.records import to_model, to_versions
 from adapters.records import Listing, Mark, Watermark
-from adapters.scanning import Found, Readers, awaited, one_of_many
+from adapters.scanning import Found, Readers, awaited, one_of_many, read_state
 
 WATERMARK = "all"
 """Nothing tells what changed: every scan lists everything."""
+_MARK = TypeAdapter(tuple[Literal["oci"], str])
 
 
 class Scan:
@@ -77,10 +81,4 @@ class Scan:
 
 def begin(resume: Mark | None) -> str:
     """The repository behind which a scan begins. Errors: `InvalidError` for a foreign mark."""
-    try:
-        kind, name = json.loads(resume) if resume is not None else ("oci", "")
-        if kind == "oci" and isinstance(name, str):
-            return name
-    except (ValueError, TypeError):
-        pass
-    raise InvalidError("this mark is not of the oci adapter: begin the scan again")
+    return "" if resume is None else read_state(resume, _MARK)[1]

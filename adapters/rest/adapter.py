@@ -23,10 +23,10 @@ from adapters.rest.expressions import MappingError
 from adapters.rest.lineage import as_names
 from adapters.rest.reads import with_related
 from adapters.rest.records import OPEN, Translator, address, is_met_by
-from adapters.rest.scan import Scan, since_of
+from adapters.rest.scan import Scan
 from adapters.rest.snippets import snippets
 from adapters.rest.writes import NEEDS, Writer, missing
-from adapters.scanning import paged
+from adapters.scanning import paged, read_until
 from adapters.served import ServiceAdapter
 from adapters.writing import a_version, has_alias, has_stage, has_tags, remove, settle
 
@@ -78,7 +78,7 @@ class RestAdapter(ServiceAdapter):
         return BackendInfo(version, identity, tuple(told), unavailable)
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        at = since_of(since)
+        at = read_until(since)
         if at is not None:
             at -= max((c.since.overlap for c in self._config.collections if c.since), default=0)
         return paged(Scan(self._api, self._translate, at, limit, resume).found(), limit)
@@ -131,9 +131,6 @@ class RestAdapter(ServiceAdapter):
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, lambda now: self._writes.remove(now, etag), etag)
-
-    def credentials(self) -> tuple[str, ...]:
-        return self._api.tokens.secrets
 
     def _one(self, collection: Collection, values: Mapping[str, str]) -> Any:
         try:

@@ -16,7 +16,7 @@ from adapters.portions import Portion
 from adapters.rest.config import COUNTED, CREDENTIALS, Paged, Paging, RestConfig
 from adapters.rest.expressions import MappingError
 from adapters.served import ServiceClient
-from adapters.tokens import FORM, Tokens
+from adapters.tokens import FORM
 
 NOTHING: Mapping[str, str] = {}
 MOST_BROKEN = 3
@@ -45,8 +45,7 @@ class RestClient(ServiceClient):
         origin, self.base = f"{parts.scheme}://{parts.netloc}", parts.path
         self.host = parts.netloc
         headers = {"Accept": "application/json", **config.headers, **_credential_header(config)}
-        self.http = HttpClient(config.endpoint(origin, headers=headers))
-        self.tokens = Tokens()
+        super().__init__(HttpClient(config.endpoint(origin, headers=headers)))
         self._asking = threading.Lock()
         self._portions: dict[str, Portion] = {}
         self._broken: Counter[str] = Counter()

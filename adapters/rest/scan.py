@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pydantic import TypeAdapter
 
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key, Listing, Mark, ModelRecord, Record, Watermark
@@ -12,7 +14,7 @@ from adapters.rest.client import Listed, RestClient, fill, row_of
 from adapters.rest.config import Collection, Since
 from adapters.rest.reads import with_related
 from adapters.rest.records import Translator, address
-from adapters.scanning import Found, Steps, attempt
+from adapters.scanning import Found, Steps, attempt, read_state
 
 
 class Place(NamedTuple):
@@ -22,6 +24,9 @@ class Place(NamedTuple):
 
     cursor: str | None = None
     seam: str | None = None
+
+
+_MARK = TypeAdapter(tuple[float | None, Literal["models", "versions", "endpoints"], str | None, str | None])
 
 
 @dataclass(slots=True)
@@ -55,14 +60,8 @@ class Scan:
         """Which listing the scan begins with, and where in it."""
         if self.resume is None:
             return "models", Place()
-        try:
-            at, listing, cursor, seam = json.loads(self.resume)
-            self.began = None if at is None else float(at)
-            if listing in ("models", "versions", "endpoints"):
-                return listing, Place(cursor, seam)
-        except (ValueError, TypeError):
-            pass
-        raise InvalidError("this mark is not of the rest adapter: begin the scan again")
+        self.began, listing, cursor, seam = read_state(self.resume, _MARK)
+        return listing, Place(cursor, seam)
 
     def _mark(self, listing: str, place: Place) -> Mark:
         return Mark(json.dumps([self.began, listing, *place]))
@@ -213,14 +212,3 @@ def _sort_id(collection: Collection, raw: Any) -> str:
         return str(collection.id.of(raw))
     except ValueError:
         return ""
-
-
-def since_of(watermark: str | None) -> float | None:
-    """The time that a watermark stands for; None: everything. Errors: `InvalidError` for a foreign one."""
-    if watermark is None:
-        return None
-    try:
-        at = json.loads(watermark)["at"]
-        return None if at is None else float(at)
-    except (ValueError, KeyError, TypeError):
-        raise InvalidError("this watermark is not of the rest adapter: scan everything") from None

@@ -8,16 +8,13 @@
 """
 
 from collections.abc import Iterator
-from functools import partial
 from urllib.parse import quote
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError
-from adapters.http import HttpClient, Reply, basic, check_count
+from adapters.http import HttpClient, Reply, basic
 from adapters.keys import KeyParts
 from adapters.payloads import Raw, part, parts, text
-from adapters.portions import Portion
 from adapters.served import ServiceClient
-from adapters.tokens import Tokens
 from adapters.unity.config import UnityConfig
 
 API, TAGS = "/api/2.1/unity-catalog", "/api/2.0/mlflow/unity-catalog"
@@ -49,16 +46,9 @@ class UnityClient(ServiceClient):
 
     def __init__(self, config: UnityConfig) -> None:
         self.config = config
-        self._tokens = Tokens()
         endpoint = config.endpoint(config.url, connections=config.concurrency + 1)
-        self.http = HttpClient(endpoint, explain=explain)
-        self._portion = Portion(PAGE)
+        super().__init__(HttpClient(endpoint, explain=explain), PAGE)
         self._metastore: Raw | None = None
-
-    @property
-    def secrets(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The tokens that were given last."""
-        return self._tokens.secrets
 
     @property
     def is_databricks(self) -> bool:
@@ -97,22 +87,18 @@ class UnityClient(ServiceClient):
         return list(parts(part(said, what.replace("-", "_")), "tags"))
 
     def _pages(self, path: str, rows: str) -> Iterator[list[Raw]]:
-        yield from self.following(
-            lambda token: self._portion.read(PAGE, partial(self._page, path, rows, token))
-        )
+        def read(token: str | None, size: int) -> tuple[list[Raw], str | None]:
+            said = self.object("GET", path, {"max_results": size, "page_token": token})
+            return list(parts(said, rows)), text(said, "next_page_token")
 
-    def _page(self, path: str, rows: str, token: str | None, size: int) -> tuple[list[Raw], str | None]:
-        said = self.object("GET", path, {"max_results": size, "page_token": token})
-        found = list(parts(said, rows))
-        check_count(self.http.host, len(found), size)
-        return found, text(said, "next_page_token")
+        yield from self.portioned(read)
 
     def token(self) -> str | None:
         config = self.config
         if config.client_secret is None:
             return None if config.token is None else config.token.get_secret_value()
         signed = {"Authorization": basic(config.client_id, config.client_secret)}
-        return self._tokens.granted(self.http, "/oidc/v1/token", {"scope": "all-apis"}, signed)
+        return self.tokens.granted(self.http, "/oidc/v1/token", {"scope": "all-apis"}, signed)
 
 
 def of(model: str, more: str = "") -> str:

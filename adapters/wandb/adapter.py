@@ -14,17 +14,16 @@ from adapters.contract import (
     AdapterConfig,
     BackendInfo,
     Capability,
-    Page,
     Registration,
     Snippet,
     StageField,
 )
-from adapters.errors import InvalidError
+from adapters.errors import BadRecordError
+from adapters.listing import ListingAdapter
 from adapters.payloads import text
-from adapters.records import Key, Mark, ModelRecord, VersionRecord, Watermark
-from adapters.scanning import paged
+from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.served import ServiceAdapter
-from adapters.wandb import keys, scan, snippets
+from adapters.wandb import keys, snippets
 from adapters.wandb.client import REGISTRIES, WandbClient
 from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import PREFIX
@@ -33,7 +32,7 @@ from adapters.wandb.writes import Writer
 from adapters.writing import settle_alias
 
 
-class WandbAdapter(ServiceAdapter):
+class WandbAdapter(ServiceAdapter, ListingAdapter):
     """Speaks to Weights & Biases about the registries of one organisation."""
 
     kind: ClassVar[str] = "wandb"
@@ -64,10 +63,8 @@ class WandbAdapter(ServiceAdapter):
             told.append("no registry is shown: nothing is read")
         return BackendInfo("GraphQL", f"wandb:{ident}" if ident else None, tuple(told))
 
-    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        if since not in (None, scan.WATERMARK) or resume is not None:
-            raise InvalidError("this watermark is not of the wandb adapter: scan everything")
-        return paged(scan.found(self._api), limit)
+    def records(self) -> Iterator[ModelRecord | VersionRecord | BadRecordError | None]:
+        return self._reads.everything()
 
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.SHAPE.succeeds(new, old)

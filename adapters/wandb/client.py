@@ -7,13 +7,11 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from adapters.errors import AuthError, InvalidError
-from adapters.http import HttpClient, check_count
+from adapters.http import HttpClient
 from adapters.payloads import Raw, part, parts, text
-from adapters.portions import Portion
 from adapters.served import ServiceClient
 from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import PREFIX
@@ -94,8 +92,7 @@ class WandbClient(ServiceClient):
 
     def __init__(self, config: WandbConfig) -> None:
         self.config = config
-        self.http = HttpClient(config.endpoint(config.url, auth=("api", config.api_key)))
-        self._portion = Portion(PAGE)
+        super().__init__(HttpClient(config.endpoint(config.url, auth=("api", config.api_key))), PAGE)
 
     def organization(self, query: str = ORGANIZATION, **variables: Any) -> Raw:
         """What a query finds of the organisation. Errors: any `AdapterError`."""
@@ -115,19 +112,15 @@ class WandbClient(ServiceClient):
         filters = {"registryFilter": self._filter(registry)}
         if collection is not None:
             filters["collectionFilter"] = json.dumps({"name": collection})
-        yield from self.following(
-            lambda cursor: self._portion.read(PAGE, partial(self._page, query, filters, cursor))
-        )
 
-    def _page(
-        self, query: str, filters: dict[str, str], cursor: str | None, size: int
-    ) -> tuple[list[Raw], str | None]:
-        found = self.organization(query, cursor=cursor, perPage=size, **filters)
-        page = part(found, "orgEntity", "found")
-        rows = [part(edge, "node") for edge in parts(page, "edges")]
-        check_count(self.http.host, len(rows), size)
-        more = part(page, "pageInfo")
-        return rows, text(more, "endCursor") if more.get("hasNextPage") else None
+        def read(cursor: str | None, size: int) -> tuple[list[Raw], str | None]:
+            found = self.organization(query, cursor=cursor, perPage=size, **filters)
+            page = part(found, "orgEntity", "found")
+            more = part(page, "pageInfo")
+            rows = [part(edge, "node") for edge in parts(page, "edges")]
+            return rows, text(more, "endCursor") if more.get("hasNextPage") else None
+
+        yield from self.portioned(read)
 
     def ask(self, query: str, variables: Raw) -> Raw:
         """The data of an answer. Errors: any `AdapterError`."""

@@ -1,19 +1,39 @@
-"""Single collections and what is linked to them, as `get` reads them."""
+"""Collections and what is linked to them: all of them, and single ones, as `get` reads them."""
 
-from adapters.errors import AuthError, NotFoundError
+from collections.abc import Iterator
+
+from adapters.errors import AuthError, BadRecordError, NotFoundError
 from adapters.keys import KeyParts
 from adapters.payloads import Raw, text
 from adapters.records import Key, ModelRecord, VersionRecord
+from adapters.scanning import Ahead, attempt
 from adapters.wandb.client import COLLECTIONS, LINKS, REGISTRIES, WandbClient
 from adapters.wandb.keys import of_collection, of_link, split
 from adapters.wandb.records import aliases_of, to_model, to_version, words_of
 
 
 class Reader:
-    """Reads one thing. Errors of every method: any `AdapterError`."""
+    """Reads an organisation. Errors of every method: any `AdapterError`."""
 
     def __init__(self, api: WandbClient) -> None:
         self.api = api
+
+    def everything(self) -> Iterator[ModelRecord | VersionRecord | BadRecordError | None]:
+        """All that is linked is listed, then the collections, with its aliases; None while an answer is awaited."""
+        links: list[Raw] = []
+        for page in Ahead(self.api.listed(LINKS)).awaited():
+            if page is None:
+                yield None
+            else:
+                links += page
+        aliases = aliases_of(links)
+        for page in Ahead(self.api.listed(COLLECTIONS)).awaited():
+            for raw in page or ():
+                yield attempt(to_model, raw, aliases.get(str(raw.get("id")), {}))
+            if page is None:
+                yield None
+        for raw in links:
+            yield attempt(to_version, self.api.config, raw)
 
     def record(self, key: Key) -> ModelRecord | VersionRecord:
         """A model or version as it is now."""

@@ -7,14 +7,13 @@ in a registry that is shown, is gone.
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
 from adapters.http import HttpClient, check_count
 from adapters.payloads import Raw, part, parts, text
-from adapters.portions import Portion
 from adapters.records import Key, Reached
-from adapters.scanning import Steps
 from adapters.served import ServiceClient
 from adapters.waypost.config import WaypostConfig
 from adapters.waypost.keys import REGISTRY
@@ -76,9 +75,7 @@ class RecordPage:
     cursor: str | None
     more: bool
 
-    @property
-    def count(self) -> int:
-        """How many records it tells of."""
+    def __len__(self) -> int:
         return len(self.models) + len(self.versions) + len(self.endpoints) + len(self.gone)
 
 
@@ -89,8 +86,8 @@ class WaypostClient(ServiceClient):
         self.config = config
         token = config.token.get_secret_value() if config.token else None
         signed = {"Authorization": f"Bearer {token}"} if token else {}
-        self.http = HttpClient(config.endpoint(config.url, headers={"Accept": "application/json", **signed}))
-        self._portion = Portion(PAGE)
+        endpoint = config.endpoint(config.url, headers={"Accept": "application/json", **signed})
+        super().__init__(HttpClient(endpoint), PAGE)
 
     def gateway(self) -> tuple[str, list[InnerRegistry]]:
         """Who the other gateway is, and its registries by name: those that were chosen, or all that it shows.
@@ -117,34 +114,30 @@ class WaypostClient(ServiceClient):
 
     def every(self, registry: str, cursor: str | None = None) -> Iterator[RecordPage]:
         """Pages of all records of a registry, models first. Errors: any `AdapterError`."""
-        yield from self._from(registry, self._page(registry, {"cursor": cursor}), "cursor")
+        return self._pages(registry, "cursor", cursor)
 
     def changed(self, registry: str, since: str) -> Iterator[RecordPage] | None:
         """Pages of what changed since an answer; None where that is not known any more. Errors: any `AdapterError`."""
+        pages = self._pages(registry, "since", since)
         try:
-            first = self._page(registry, {"since": since})
+            first = next(pages)
         except AdapterError as error:
             if error.status in NOT_KNOWN:
                 return None
             raise
-        return self._from(registry, first, "since")
+        return chain([first], pages)
 
     def one(self, registry: str, key: Key) -> RecordPage:
         """A record, in a page of its own. Errors: any `AdapterError`."""
         known = urlsafe_b64encode(f"{key.kind}:{key.native_id}".encode(errors="surrogatepass")).decode()
         return self._asked(registry, {"key": known})
 
-    def _from(self, registry: str, page: RecordPage, by: Literal["cursor", "since"]) -> Iterator[RecordPage]:
-        """A page and those behind it, each asked for by what the one before says."""
-        steps = Steps(self.stuck)
-        yield page
-        while page.more and (at := getattr(page, by)) is not None:
-            steps.take(at, is_empty=not page.count)
-            page = self._page(registry, {by: at})
-            yield page
+    def _pages(self, registry: str, by: Literal["cursor", "since"], at: str | None) -> Iterator[RecordPage]:
+        def read(at: str | None) -> tuple[RecordPage, str | None]:
+            page = self._portion.read(PAGE, lambda size: self._asked(registry, {by: at}, size))
+            return page, getattr(page, by) if page.more else None
 
-    def _page(self, registry: str, asked: Raw) -> RecordPage:
-        return self._portion.read(PAGE, lambda size: self._asked(registry, asked, size))
+        return self.following(read, at)
 
     def _asked(self, registry: str, asked: Raw, size: int = 1) -> RecordPage:
         try:
@@ -168,7 +161,7 @@ class WaypostClient(ServiceClient):
             text(said, "next_cursor"),
             said.get("more") is True,
         )
-        check_count(self.http.host, page.count, size)
+        check_count(self.http.host, len(page), size)
         return page
 
 

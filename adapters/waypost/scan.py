@@ -4,12 +4,17 @@ import json
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from adapters.errors import AdapterError, BadRecordError, InvalidError, NotFoundError
+from pydantic import TypeAdapter
+
+from adapters.errors import BadRecordError, NotFoundError
 from adapters.records import Key, Mark, Stale, VersionRecord, Watermark
-from adapters.scanning import Ahead, Found, attempt
+from adapters.scanning import Ahead, Found, attempt, read_state
 from adapters.waypost.client import InnerRegistry, RecordPage
 from adapters.waypost.reads import Reader
 from adapters.waypost.records import InnerRecords
+
+_WATERMARK = TypeAdapter(dict[str, str])
+_MARK = TypeAdapter(tuple[dict[str, str], str, str])
 
 
 @dataclass(slots=True)
@@ -26,12 +31,12 @@ class Scan:
 
     def found(self) -> Generator[Found, None, Watermark]:
         """What there is. Errors: any `AdapterError`; `InvalidError` for a watermark or mark that is another one's."""
-        before = {} if self.since is None else _tokens(self.since, "watermark")
+        before = {} if self.since is None else read_state(self.since, _WATERMARK)
         begun, cursor = "", None
         if self.resume is not None:
-            self._left, begun, cursor = _place(self.resume)
+            self._left, begun, cursor = read_state(self.resume, _MARK)
             self._models = None
-        for registry in self._registries():
+        for registry in self.reads.registries():
             if registry.name < begun:
                 continue
             at = cursor if registry.name == begun else None
@@ -44,9 +49,6 @@ class Scan:
             if registry.remark is not None:
                 yield Stale(registry.remark)
         return json.dumps(self._left, sort_keys=True)
-
-    def _registries(self) -> Iterable[InnerRegistry]:
-        return self.reads.registries()
 
     def _everything(self, registry: InnerRegistry, cursor: str | None) -> Iterator[Found]:
         made = InnerRecords(registry)
@@ -96,23 +98,3 @@ class Scan:
         else:
             self._models.add(model.key)
             yield model
-
-
-def _tokens(text: str, what: str) -> dict[str, str]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
-        raise InvalidError(f"this {what} is not of this adapter: scan everything")
-    return found
-
-
-def _place(mark: Mark) -> tuple[dict[str, str], str, str]:
-    try:
-        left, registry, cursor = json.loads(mark)
-        if isinstance(registry, str) and isinstance(cursor, str):
-            return _tokens(json.dumps(left), "mark"), registry, cursor
-    except (ValueError, TypeError, AdapterError):
-        pass
-    raise InvalidError("this mark is not of this adapter: begin the scan again")

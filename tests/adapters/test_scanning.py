@@ -5,10 +5,12 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 
 import pytest
+from pydantic import TypeAdapter
 
 from adapters import (
     BadRecordError,
     Found,
+    InvalidError,
     Key,
     Listing,
     Mark,
@@ -18,7 +20,17 @@ from adapters import (
     paged,
     scanning,
 )
-from adapters.scanning import MOST_EMPTY, MOST_SAME, Ahead, Rounds, Steps, attempt, awaited
+from adapters.scanning import (
+    MOST_EMPTY,
+    MOST_SAME,
+    Ahead,
+    Rounds,
+    Steps,
+    attempt,
+    awaited,
+    read_state,
+    read_until,
+)
 
 
 def model(number: int) -> ModelRecord:
@@ -212,3 +224,17 @@ def test_a_scan_that_gives_one_page_again_and_again_goes_round() -> None:
 def test_what_is_no_record_is_handed_on_to_be_told() -> None:
     (page,) = paged(finding("nonsense"), 10)  # type: ignore[arg-type]
     assert [*map(str, page.records)] == ["nonsense"]
+
+
+@pytest.mark.parametrize("state", ["", "all", "[]", "7", "{}", '{"at": "soon"}', '{"at": 1', "[[1], 2]"])
+def test_what_another_adapter_left_is_refused(state: str) -> None:
+    with pytest.raises(InvalidError, match="not of this adapter: scan everything"):
+        read_until(state)
+    with pytest.raises(InvalidError, match="not of this adapter"):
+        read_state(state, TypeAdapter(tuple[str, int]))
+
+
+def test_what_a_scan_left_is_read_back_as_it_was() -> None:
+    assert read_until('{"at": 1764500000123}') == 1764500000123
+    assert read_until('{"at": null}') is read_until(None) is None
+    assert read_state('["a/b", 3]', TypeAdapter(tuple[str, int])) == ("a/b", 3)

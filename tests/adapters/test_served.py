@@ -10,8 +10,10 @@ import pytest
 
 from adapters import Adapter, InvalidError, TransientError
 from adapters.emulators.services import listen
+from adapters.http import Endpoint, HttpClient
 from adapters.oci import OciAdapter, OciConfig
 from adapters.rest import RestAdapter, RestConfig
+from adapters.served import ServiceClient
 from tests.servers.certificates import certificate
 
 MODELS = {"path": "/models", "one": "/models/{id}", "fields": {"name": "name"}}
@@ -118,3 +120,35 @@ def test_a_token_is_asked_for_inside_of_the_allowed_networks_alone(
     adapter.close()
     assert PlainHandler.asked == ["/token", "/models"]
     assert len(told) == 2
+
+
+ROWS = [{"id": str(number)} for number in range(10)]
+
+
+def shelf() -> ServiceClient:
+    return ServiceClient(HttpClient(Endpoint(url="http://shelf.invalid", timeout=1.0, max_bytes=1)), page=4)
+
+
+def test_pages_that_are_too_much_at_once_are_asked_for_in_smaller_ones() -> None:
+    sizes = []
+
+    def read(token: str | None, size: int) -> tuple[list[dict[str, Any]], str | None]:
+        sizes.append(size)
+        if size > 2:
+            raise TransientError("too much", divisible=True)
+        begin = int(token or 0)
+        end = begin + size
+        return ROWS[begin:end], str(end) if end < len(ROWS) else None
+
+    assert [one for page in shelf().portioned(read) for one in page] == ROWS
+    assert sizes[:3] == [4, 2, 2]
+
+
+def test_more_rows_than_were_asked_for_are_an_error() -> None:
+    with pytest.raises(InvalidError, match="5 records, more than the 4 that were asked for"):
+        list(shelf().portioned(lambda token, size: (ROWS[: size + 1], None)))
+
+
+def test_pages_that_lead_back_to_where_they_began_are_an_error() -> None:
+    with pytest.raises(InvalidError, match="round in a circle"):
+        list(shelf().following(lambda token: (ROWS, "0")))
