@@ -88,7 +88,7 @@ def read_state(state: Watermark | Mark, shape: TypeAdapter[T]) -> T:
     try:
         return shape.validate_json(state)
     except ValidationError:
-        raise InvalidError("this watermark or mark is not of this adapter: scan everything") from None
+        raise InvalidError("this watermark or mark is not of this adapter: begin the scan again") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ def test_what_is_no_record_is_handed_on_to_be_told() -> None:
 
 @pytest.mark.parametrize("state", ["", "all", "[]", "7", "{}", '{"at": "soon"}', '{"at": 1', "[[1], 2]"])
 def test_what_another_adapter_left_is_refused(state: str) -> None:
-    with pytest.raises(InvalidError, match="not of this adapter: scan everything"):
+    with pytest.raises(InvalidError, match="not of this adapter: begin the scan again"):
         read_until(state)
     with pytest.raises(InvalidError, match="not of this adapter"):
         read_state(state, TypeAdapter(tuple[str, int]))

@@ -91,6 +91,14 @@ def running(client: Driven, **settings: Any) -> Iterator[RunningMetastore]:
         server.server_close()
 
 
+def by_mlflow(folder: Path, code: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """What a program says that uses MLflow's client. That makes a database where it runs, which two at once break."""
+    command = [sys.executable, "-W", "ignore", "-c", code, *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=WITHIN, cwd=folder, env={**os.environ, **env}
+    )
+
+
 def told(record: ModelRecord | VersionRecord) -> object:
     """What is compared of a record."""
     if isinstance(record, ModelRecord):
@@ -159,19 +167,18 @@ def test_an_open_source_server_is_read_as_its_client_reads_it(client: Driven) ->
         assert ours(on.adapter()) == found
 
 
-def test_mlflow_works_on_the_same_server(client: Driven) -> None:
+def test_mlflow_works_on_the_same_server(client: Driven, tmp_path: Path) -> None:
     with running(client, is_databricks=False) as on:
         on.metastore.token = ""
         on.metastore.put("main.risk.churn", run_id="r1")
-        command = [sys.executable, "-W", "ignore", "-c", BY_MLFLOW, f"uc:{on.url}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN)
+        done = by_mlflow(tmp_path, BY_MLFLOW, f"uc:{on.url}")
         assert done.stdout.splitlines() == ["main.risk.churn 1 READY r1", "whom a voucher moves"], done.stderr
         found = scanned(on.adapter())
         assert found.models()["main.risk.uplift"].description == "whom a voucher moves"
         assert not [one for one in found.records if isinstance(one, VersionRecord)]
 
 
-def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Driven) -> None:
+def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Driven, tmp_path: Path) -> None:
     with running(client) as on:
         on.metastore.put("main.risk.churn")
         adapter = UnityAdapter(UnityConfig(url=on.url, token=TOKEN, tags=True))
@@ -179,9 +186,7 @@ def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Drive
         [version] = scanned(adapter).versions(model.key).values()
         adapter.set_tags(model.key, {"tier": "1"})
         adapter.set_tags(version.key, {"old": "1", "tier": "2"})
-        env = {**os.environ, "DATABRICKS_HOST": on.url, "DATABRICKS_TOKEN": TOKEN}
-        command = [sys.executable, "-W", "ignore", "-c", TAGS_BY_MLFLOW]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env)
+        done = by_mlflow(tmp_path, TAGS_BY_MLFLOW, DATABRICKS_HOST=on.url, DATABRICKS_TOKEN=TOKEN)
         told_there = [{"tier": "1", "team": "risk"}, {"tier": "2", "env": "prod"}]
         assert done.stdout.splitlines()[-1:] == [json.dumps(told_there)], done.stderr
         found = scanned(adapter)
@@ -190,7 +195,9 @@ def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Drive
 
 
 @pytest.mark.parametrize("is_databricks", [True, False])
-def test_the_lines_that_load_a_version_ask_for_it(client: Driven, is_databricks: bool) -> None:
+def test_the_lines_that_load_a_version_ask_for_it(
+    client: Driven, is_databricks: bool, tmp_path: Path
+) -> None:
     with running(client, is_databricks=is_databricks) as on:
         on.metastore.put("main.risk.churn")
         adapter = on.adapter()
@@ -199,9 +206,7 @@ def test_the_lines_that_load_a_version_ask_for_it(client: Driven, is_databricks:
         [snippet] = adapter.snippets("main.risk.churn", version)
         on.metastore.token = on.metastore.token if is_databricks else ""
         on.metastore.asked.clear()
-        env = {**os.environ, "DATABRICKS_HOST": on.url, "DATABRICKS_TOKEN": TOKEN}
-        command = [sys.executable, "-W", "ignore", "-c", snippet.code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env)
+        done = by_mlflow(tmp_path, snippet.code, DATABRICKS_HOST=on.url, DATABRICKS_TOKEN=TOKEN)
         named = {
             (said.get("name"), said.get("version")) for one in on.metastore.asked if (said := one.json())
         }
