@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import thread_time
 from typing import Any, Generic, TypeVar
 
-from adapters.contract import StageField
+from adapters.contract import Adapter, StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError
 from adapters.pacing import LARGE, rest
 from adapters.records import EndpointRecord, Key, ModelRecord, Record, VersionRecord
@@ -80,6 +80,23 @@ def settle(
     compare(now, etag)
     write(now)
     return goal.of(read(key))
+
+
+def settle_stage(
+    adapter: Adapter,
+    key: Key,
+    field: StageField,
+    value: str,
+    write: Callable[[VersionRecord], object],
+    etag: str | None,
+) -> VersionRecord:
+    """Write a native stage of a version, as `settle` does. Errors: `InvalidError` for a notion of it that the adapter
+    does not name in `stage_fields`.
+    """
+    if field not in adapter.stage_fields:
+        there = " or ".join(f"`{one}`" for one in sorted(adapter.stage_fields, reverse=True))
+        raise InvalidError(f"a version of {adapter.kind} has no {field} to be written: write {there}")
+    return settle(adapter.get, key, has_stage(field, value), write, etag)
 
 
 def settle_alias(

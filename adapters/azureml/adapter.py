@@ -29,12 +29,11 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import InvalidError
 from adapters.payloads import text
 from adapters.records import Key, Mark, Record, VersionRecord, Watermark
 from adapters.served import ServiceAdapter
 from adapters.whole import whole_pages
-from adapters.writing import has_stage, has_tags, is_described, remove, settle
+from adapters.writing import has_tags, is_described, remove, settle, settle_stage
 
 
 class AzuremlAdapter(ServiceAdapter):
@@ -89,11 +88,7 @@ class AzuremlAdapter(ServiceAdapter):
         return snippets.snippets(self._api.config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
-        if field not in self.stage_fields:
-            raise InvalidError(f"Azure ML has no {field}: write `stage` or `lifecycle`")
-        return settle(
-            self.get, key, has_stage(field, value), lambda now: self._writes.move(now, field, value), etag
-        )
+        return settle_stage(self, key, field, value, lambda now: self._writes.move(now, field, value), etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)

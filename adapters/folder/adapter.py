@@ -16,7 +16,7 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
+from adapters.errors import AuthError, BadRecordError, NotFoundError
 from adapters.files import translated
 from adapters.folder import snippets
 from adapters.folder.client import ModelShare
@@ -29,7 +29,7 @@ from adapters.folder.scan import Scan
 from adapters.folder.writes import Writer
 from adapters.listing import ListingAdapter
 from adapters.records import Key, Record, VersionRecord
-from adapters.writing import has_stage, has_tags, settle, settle_alias
+from adapters.writing import has_tags, settle, settle_alias, settle_stage
 
 LOOKED_AT = 20
 """Folders whose rights `probe` looks at."""
@@ -122,11 +122,7 @@ class FolderAdapter(ListingAdapter):
         return self._files.opened(version, path, span)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
-        if field != "stage":
-            raise InvalidError(f"a share has no {field}: write its `stage`")
-        return settle(
-            self.get, key, has_stage(field, value), lambda now: self._writes.stage(now, value), etag
-        )
+        return settle_stage(self, key, field, value, lambda now: self._writes.stage(now, value), etag)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         return settle_alias(self.get, key, alias, version, self._writes.point, etag)

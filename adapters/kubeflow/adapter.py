@@ -23,7 +23,7 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import AuthError, InvalidError
+from adapters.errors import AuthError
 from adapters.kubeflow import snippets
 from adapters.kubeflow.client import ENVIRONMENTS, MODELS, SERVICES, KubeflowClient
 from adapters.kubeflow.config import KubeflowConfig
@@ -34,7 +34,7 @@ from adapters.kubeflow.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged, read_until
 from adapters.served import ServiceAdapter
-from adapters.writing import a_version, digest, has_stage, has_tags, is_described, settle
+from adapters.writing import a_version, digest, has_tags, is_described, settle, settle_stage
 
 ANCHORS = 20
 """So many of its oldest models tell one server from another."""
@@ -97,9 +97,7 @@ class KubeflowAdapter(ServiceAdapter):
         return snippets.snippets(self._api.config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
-        if field != "lifecycle":
-            raise InvalidError(f"Kubeflow has no {field}: write `lifecycle`")
-        return settle(self.get, key, has_stage(field, value), lambda now: self._writes.move(now, value), etag)
+        return settle_stage(self, key, field, value, lambda now: self._writes.move(now, value), etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)

@@ -20,7 +20,6 @@ from adapters.contract import (
 )
 from adapters.errors import (
     AuthError,
-    InvalidError,
     NotFoundError,
     RejectedError,
 )
@@ -48,7 +47,16 @@ from adapters.records import (
 )
 from adapters.scanning import paged
 from adapters.served import ServiceAdapter
-from adapters.writing import compare, digest, has_alias, has_stage, has_tags, is_described, remove, settle
+from adapters.writing import (
+    compare,
+    digest,
+    has_alias,
+    has_tags,
+    is_described,
+    remove,
+    settle,
+    settle_stage,
+)
 
 
 class MlflowAdapter(ServiceAdapter):
@@ -142,15 +150,7 @@ class MlflowAdapter(ServiceAdapter):
         return room.room(self._api, model, token)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
-        if field != "stage":
-            raise InvalidError(f"MLflow has no {field}: write its `stage`")
-        return settle(
-            self._reads.version,
-            key,
-            has_stage(field, value),
-            lambda now: self._writes.stage(key, value),
-            etag,
-        )
+        return settle_stage(self, key, field, value, lambda now: self._writes.stage(key, value), etag)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
         return settle(

@@ -28,7 +28,7 @@ from adapters.rest.snippets import snippets
 from adapters.rest.writes import NEEDS, Writer, missing
 from adapters.scanning import paged, read_until
 from adapters.served import ServiceAdapter
-from adapters.writing import a_version, has_alias, has_stage, has_tags, remove, settle
+from adapters.writing import a_version, has_alias, has_tags, remove, settle, settle_stage
 
 
 class RestAdapter(ServiceAdapter):
@@ -104,13 +104,7 @@ class RestAdapter(ServiceAdapter):
         return snippets(self._config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
-        if field != "stage":
-            raise InvalidError(f"the rest adapter writes no {field}: write `stage`")
-
-        def write(now: VersionRecord) -> None:
-            self._writes.stage(now, value, etag)
-
-        return settle(self.get, key, has_stage(field, value), write, etag)
+        return settle_stage(self, key, field, value, lambda now: self._writes.stage(now, value, etag), etag)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         def write(now: ModelRecord) -> None:
