@@ -200,13 +200,13 @@ class Catalogue:
     def compare(self, view: View, left: Reference, right: Reference) -> Compared:
         """Two versions, also of different registries, side by side. Errors: `UnknownError`, `GoneError`."""
         with self._reads.reading() as connection:
-            one, other = (read_version(connection, view, reference) for reference in (left, right))
+            one, other = (find_or_read_version(connection, view, reference) for reference in (left, right))
         return Compared(one, other, diff(one, other), compare(one.schema, other.schema))
 
     def lay_out(self, view: View, references: Sequence[Reference]) -> LaidOut:
         """Versions beside each other, also of different registries. Errors: `UnknownError`, `GoneError`."""
         with self._reads.reading() as connection:
-            found = [read_version(connection, view, reference) for reference in references]
+            found = [find_or_read_version(connection, view, reference) for reference in references]
         return LaidOut(found, apart(found))
 
     def validate(self, view: View, reference: Reference, sent: SampleRequest) -> Validation:

@@ -38,7 +38,8 @@ def predecessor(
             passed.append(f"{name} is in {stage} now")
         else:
             return version, passed
-    why = "; ".join(passed) or "no other version held it, as far as is known"
+    never = "no other version held it" if to is None else "it did not hold it"
+    why = "; ".join(passed if to is not None and passed else [*passed, f"{never}, as far as is known"])
     wanted = f"{model.reference}:{to}" if to is not None else f"{model.reference}"
     raise StateError(f"there is no way back to {stage} of {wanted}: {why}", code="no-way-back")
 

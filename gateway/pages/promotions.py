@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from gateway.waypost import Waypost
 
 NEWEST, OF_A_FILE = 50, 10_000
 """Promotions on a page of them, and in a file."""
+OFFERED = 10
+"""Versions that are offered where nothing is known to go back to."""
 WORDS = ("approve", "reject", "comment", "cancel", "review", "stop")
 
 
@@ -75,15 +78,18 @@ def rollback_page(
     stage: FromQuery[str] = "production",
 ) -> Response[Any]:
     """Which version would come back, what that changes, and the form that brings it back."""
-    reference, mistake, judged = read_reference(ref), None, None
-    subject = str(Reference(reference.registry, reference.model))
+    reference, mistake, judged, others = read_reference(ref), None, None, list[str]()
+    model = Reference(reference.registry, reference.model)
     try:
         judged = judgement_out(waypost.promotions.plan_back(view, reference, stage=stage))
     except StateError as error:
         mistake = error
+        if error.code == "no-way-back":
+            versions = waypost.catalogue.model(view, model, newest=OFFERED).versions
+            others = [str(replace(model, version=one.version)) for one in versions if one.stage != stage]
     return page(
-        request, "rollback.html", title=f"Roll back {subject}", subject=subject, stage=stage, judged=judged,
-        mistake=mistake,
+        request, "rollback.html", title=f"Roll back {model}", subject=str(model), stage=stage, judged=judged,
+        mistake=mistake, others=others[:OFFERED],
     )  # fmt: skip
 
 

@@ -245,6 +245,27 @@ def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
     assert "local" in seen_alone.page.inner_text("dl.facts")
 
 
+def test_where_no_way_back_is_known_another_version_is_brought_back_in_three_clicks(
+    seen_alone: Visit, own_shop: Served
+) -> None:
+    def in_production() -> list[str]:
+        versions = own_shop.client.get("/models/search/product-ranker").json()["versions"]
+        return [one["version"] for one in versions if one["stage"] == "production"]
+
+    assert in_production() == ["4"]
+    with seen_alone.journey("/models/search/product-ranker", 3):
+        seen_alone.page.get_by_role("link", name="Roll back", exact=True).click()
+        assert "no other version held it" in seen_alone.page.inner_text(".mistake")
+        seen_alone.page.get_by_role("link", name="search/product-ranker:3", exact=True).click()
+        assert "champion" in seen_alone.page.inner_text("main")
+        seen_alone.page.get_by_label("Why").fill("fewer orders")
+        seen_alone.page.get_by_role("button", name="Propose it").click()
+        seen_alone.page.wait_for_url("**/promotions/**")
+    promotion = seen_alone.page.url.removeprefix(seen_alone.url)
+    seen_alone.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
+    assert in_production() == ["3"]
+
+
 def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
     seen_guarded: Visit, guarded_shop: Served
 ) -> None:

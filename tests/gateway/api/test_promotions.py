@@ -173,6 +173,13 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-way-back")
     shown = guarded.ask("GET", "/rollback/fraud/scorer", token=approver, headers={"Accept": "text/html"})
     assert "There is no way back" in shown.text
+    assert "no other version held it, as far as is known" in shown.text
+    offered = [one for one in "123" if f'href="/promote/fraud/scorer:{one}?to=production"' in shown.text]
+    assert offered == ["2", "3"], "the first is in production"
+    reader = guarded.token("onlooker", ("viewer", "*"))
+    shown = guarded.ask("GET", "/rollback/fraud/scorer", token=reader, headers={"Accept": "text/html"})
+    assert "There is no way back" in shown.text
+    assert "/promote/" not in shown.text  # which a reader may not propose
     assert guarded.ask("GET", place, token=other).status_code == 404
     assert guarded.ask("GET", "/api/v1/promotions", token=other).json()["promotions"] == []
     assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
