@@ -91,8 +91,14 @@ def running(client: Driven, **settings: Any) -> Iterator[RunningMetastore]:
         server.server_close()
 
 
-def by_mlflow(folder: Path, code: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """What a program says that uses MLflow's client. That makes a database where it runs, which two at once break."""
+def by_mlflow(folder: Path, url: str, code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """What a program says that uses MLflow's client on a metastore.
+
+    Without a tracking server it makes a database where it runs, which two at once break; its telemetry takes a variable
+    away that another of its threads is about to read.
+    """
+    env = {"DATABRICKS_HOST": url, "DATABRICKS_TOKEN": TOKEN}
+    env |= {"MLFLOW_TRACKING_URI": url, "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [sys.executable, "-W", "ignore", "-c", code, *args]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=WITHIN, cwd=folder, env={**os.environ, **env}
@@ -171,7 +177,7 @@ def test_mlflow_works_on_the_same_server(client: Driven, tmp_path: Path) -> None
     with running(client, is_databricks=False) as on:
         on.metastore.token = ""
         on.metastore.put("main.risk.churn", run_id="r1")
-        done = by_mlflow(tmp_path, BY_MLFLOW, f"uc:{on.url}")
+        done = by_mlflow(tmp_path, on.url, BY_MLFLOW, f"uc:{on.url}")
         assert done.stdout.splitlines() == ["main.risk.churn 1 READY r1", "whom a voucher moves"], done.stderr
         found = scanned(on.adapter())
         assert found.models()["main.risk.uplift"].description == "whom a voucher moves"
@@ -186,7 +192,7 @@ def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Drive
         [version] = scanned(adapter).versions(model.key).values()
         adapter.set_tags(model.key, {"tier": "1"})
         adapter.set_tags(version.key, {"old": "1", "tier": "2"})
-        done = by_mlflow(tmp_path, TAGS_BY_MLFLOW, DATABRICKS_HOST=on.url, DATABRICKS_TOKEN=TOKEN)
+        done = by_mlflow(tmp_path, on.url, TAGS_BY_MLFLOW)
         told_there = [{"tier": "1", "team": "risk"}, {"tier": "2", "env": "prod"}]
         assert done.stdout.splitlines()[-1:] == [json.dumps(told_there)], done.stderr
         found = scanned(adapter)
@@ -206,7 +212,7 @@ def test_the_lines_that_load_a_version_ask_for_it(
         [snippet] = adapter.snippets("main.risk.churn", version)
         on.metastore.token = on.metastore.token if is_databricks else ""
         on.metastore.asked.clear()
-        done = by_mlflow(tmp_path, snippet.code, DATABRICKS_HOST=on.url, DATABRICKS_TOKEN=TOKEN)
+        done = by_mlflow(tmp_path, on.url, snippet.code)
         named = {
             (said.get("name"), said.get("version")) for one in on.metastore.asked if (said := one.json())
         }
