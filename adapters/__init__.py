@@ -1,7 +1,9 @@
 """The adapter contract, and one module or package per kind of backend.
 
 Everything an adapter author or a caller of adapters needs is exported here or stands in `adapters.http`,
-`adapters.files`, `adapters.payloads` and `adapters.conformance`; the rest of this package is private to its kind.
+`adapters.served`, `adapters.files`, `adapters.payloads`, `adapters.conformance` and, for what answers like a service
+and for its harness, `adapters.emulators.services` and `.serving`; the rest of this package is private to its kind.
+The guide is `README.md` beside this file.
 """
 
 from adapters.calls import Call, making
@@ -39,7 +41,7 @@ from adapters.errors import (
     UnsupportedError,
     line_of,
 )
-from adapters.listing import ListingAdapter
+from adapters.listing import ListingAdapter, find
 from adapters.naming import reference
 from adapters.notifications import Notification, check_signature, signature, standard_key
 from adapters.pacing import paced
@@ -152,6 +154,7 @@ __all__ = [
     "check_signature",
     "dataset_role",
     "discover",
+    "find",
     "line_of",
     "making",
     "paced",

@@ -165,7 +165,8 @@ def refusal(reply: Reply) -> AdapterError:
         case 404 | 410 if reply.is_json:
             return NotFoundError(f"{at}, not found{said}")
         case 404 | 405 | 410:
-            return InvalidError(f"{at}, there is no such API: check the registry's `url`")
+            strange = "" if reply.is_json else " without JSON"
+            return InvalidError(f"{at}{strange}, there is no such API: check the registry's `url`")
         case 409 | 412:
             return ConflictError(f"{at}, conflict{said}: read it again")
         case status if status == 429 or status >= 500 or status in (408, 425):

@@ -1,7 +1,8 @@
 """Adapters of backends that cannot tell what changed: every scan lists everything."""
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
 from adapters.contract import Adapter, Page
 from adapters.errors import BadRecordError, InvalidError, NotFoundError
@@ -17,7 +18,7 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
-from adapters.scanning import Found, paged
+from adapters.scanning import Found, paged, understood
 
 LISTED: Watermark = "all"
 """What every scan ends with: there is nothing to go on behind."""
@@ -26,7 +27,7 @@ LISTED: Watermark = "all"
 class ListingAdapter(Adapter):
     """Reads with two methods, `probe` and `records`: a scan gives all records, `get` looks for its key among them.
 
-    For a backend with few enough of them; where one record can be asked for, `get` is overridden.
+    For a backend with few enough of them; where less is to be asked for one record, `get` is `find` among that.
     """
 
     @abstractmethod
@@ -49,12 +50,23 @@ class ListingAdapter(Adapter):
         return LISTED
 
     def get(self, key: Key) -> Record:
-        unclear = None
-        for found in self.records():
-            if isinstance(found, ModelRecord | VersionRecord | EndpointRecord) and found.key == key:
-                return found
-            if isinstance(found, BadRecordError):
-                unclear = unclear or found
-        if unclear is not None:  # it may be the one that was asked for
-            raise unclear
-        raise NotFoundError(f"{key.kind} {key.native_id[:200]} does not exist")
+        return find(key, self.records)
+
+
+def find(
+    key: Key, read: Callable[..., Iterable[Record | BadRecordError | Attached | Stale | None]], *given: Any
+) -> Record:
+    """The record with a key among those that `read` gives.
+
+    Errors: `NotFoundError`; those of `read`; `BadRecordError` where it is not found and something could not be
+    understood, as that may be it.
+    """
+    unclear = None
+    for one in understood(read, *given):
+        if isinstance(one, ModelRecord | VersionRecord | EndpointRecord) and one.key == key:
+            return one
+        if isinstance(one, BadRecordError):
+            unclear = unclear or one
+    if unclear is not None:
+        raise unclear
+    raise NotFoundError(f"{key.kind} {key.native_id[:200]} does not exist")

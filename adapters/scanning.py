@@ -119,16 +119,26 @@ def attempt_all(read: Callable[..., Iterable[R]], *given: Any) -> Iterator[R | B
     it (a name that is not there, a word for a number), the error says so in place of the rest, as for what may not be
     read; what is gone by now is left out. `native` names the first of `given`.
     """
-    what = " ".join(map(str, given[:1]))
+    try:
+        yield from understood(read, *given)
+    except (AuthError, BadRecordError, NotFoundError) as error:
+        if (bad := _of_one(error, _named(given))) is not None:
+            yield bad
+
+
+def understood(read: Callable[..., Iterable[T]], *given: Any) -> Iterator[T]:
+    """What `read` gives. Errors: those of `read`, but a `BadRecordError` where it fails in its own code on account of
+    what the backend said.
+    """
     try:
         yield from read(*given)
-    except (AuthError, BadRecordError, NotFoundError) as error:
-        if (bad := _of_one(error, what)) is not None:
-            yield bad
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        yield BadRecordError(
-            f"{what} cannot be understood: {type(error).__name__} in {line_of(error)}", native=what[:200]
-        )
+        line = f"{_named(given)} cannot be understood: {type(error).__name__} in {line_of(error)}"
+        raise BadRecordError(line, native=_named(given)[:200]) from None
+
+
+def _named(given: tuple[Any, ...]) -> str:
+    return " ".join(map(str, given[:1])) or "the listing"
 
 
 def _counts(item: Found) -> bool:

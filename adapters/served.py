@@ -115,6 +115,22 @@ class ServiceClient:
         self.http.close()
 
 
+def pages(
+    http: HttpClient, path: str, params: Mapping[str, Any] | None = None, *, token: str, param: str
+) -> Iterator[Raw]:
+    """The pages of a listing, as objects: what one says under the name `token` is sent as `param` for the next one,
+    until it says nothing there. Errors: any `AdapterError`; `InvalidError` for a listing that does not end.
+    """
+    client = ServiceClient(http)
+
+    def read(given: str | None) -> tuple[Raw, str | None]:
+        page = client.object("GET", path, {**(params or {}), param: given})
+        following = page.get(token)
+        return page, None if following in (None, "") else str(following)
+
+    return client.following(read)
+
+
 def an_object(reply: Reply) -> Raw:
     """The object that is answered. Errors: `InvalidError` for something else, and those of `Reply.json`."""
     said = reply.json()

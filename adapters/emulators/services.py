@@ -194,7 +194,7 @@ class _ServiceHandler(FailingHandler):
             found = ServiceAnswer(service.error(refused), refused.status)
         self._send(found)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the standard library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - the standard library's names
 
     def fault(self) -> str:
         return self.service.fault

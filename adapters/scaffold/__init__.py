@@ -10,47 +10,42 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-SINGLE_FILE = {
-    "from collections.abc import Generator, Iterator, Mapping\n": (
-        "import contextlib\nfrom collections.abc import Callable, Generator, Iterator, Mapping\n"
-    ),
-    "    Record,\n    VersionRecord,": "    Record,\n    StageField,\n    VersionRecord,",
-    "from adapters.http import Endpoint, HttpClient\n": (
-        "from adapters.conformance import RETRIED, Fault, Harness\n"
-        "from adapters.http import Endpoint, HttpClient\n"
-        "from adapters.emulators.rest import Shelf, serve\n"
-    ),
-}
-"""Imports of the adapter's file, and what they become where the harness stands in the same file."""
+PARTS = ("adapter", "fake", "harness")
+GUIDE = Path(__file__).parent.parent / "README.md"
+"""How to write an adapter."""
 
 
 class ScaffoldError(ValueError):
     """An adapter cannot be generated. One line with the remedy."""
 
 
-def new(kind: str) -> dict[str, str]:
-    """A package for a kind: contents by path. Errors: `ScaffoldError` for a name that is none."""
-    names = _names(kind)
+def new(kind: str, *, incremental: bool = False) -> dict[str, str]:
+    """A package for a kind: contents by path. Without `incremental` its adapter lists everything each time, as
+    `ListingAdapter` does. Errors: `ScaffoldError` for a name that is none.
+    """
+    names = _names(kind) | {"serve": "8900 SECRET", "path": ""}
+    if incremental:
+        names |= {"serve": "--token SECRET", "path": "/api"}
+        parts = (_fill("incremental_adapter", names), _shelf(names), _fill("incremental_harness", names))
+    else:
+        adapter = _fill("adapter_head", names) + _fill("adapter", names)
+        fake = _fill("fake_head", names) + _fill("fake", names) + _fill("fake_main", names)
+        parts = (adapter, fake, _fill("harness_head", names) + _fill("harness", names))
     source = f"src/{names['package']}"
     return {
         "pyproject.toml": _fill("pyproject", names),
         "README.md": _fill("readme", names),
         ".github/workflows/test.yml": _fill("ci", names),
         f"{source}/__init__.py": f'"""Waypost adapter for {names["Kind"]}."""\n',
-        f"{source}/adapter.py": _fill("adapter", names),
-        f"{source}/fake.py": _fake(names["package"]),
-        f"{source}/harness.py": _fill("harness_head", names) + _fill("harness", names),
+        **{f"{source}/{name}.py": text for name, text in zip(PARTS, parts, strict=True)},
         "tests/test_conformance.py": _fill("test", names),
     }
 
 
 def new_single_file(kind: str) -> dict[str, str]:
-    """One file for the plugin folder: adapter and harness. Errors: `ScaffoldError`."""
+    """One file for the plugin folder: adapter, fake and harness. Errors: `ScaffoldError`."""
     names = _names(kind)
-    text = _fill("adapter", names)
-    for found, more in SINGLE_FILE.items():
-        text = text.replace(found, more, 1)
-    return {f"{kind}.py": text.rstrip("\n") + "\n\n\n" + _fill("harness", names)}
+    return {f"{kind}.py": _fill("file_head", names) + "\n\n".join(_fill(part, names) for part in PARTS)}
 
 
 def write(contents: dict[str, str], folder: Path) -> list[Path]:
@@ -94,6 +89,7 @@ def _fill(name: str, names: dict[str, str]) -> str:
     return Template(text).substitute(names)
 
 
-def _fake(package: str) -> str:
+def _shelf(names: dict[str, str]) -> str:
+    """The service of `adapters.emulators.rest`, which tells what changed."""
     text = (files("adapters.emulators.rest") / "server.py").read_text(encoding="utf-8")
-    return re.sub(r"  # noqa:.*", "", text.replace("adapters.emulators.rest", f"{package}.fake"))
+    return re.sub(r"  # noqa:.*", "", text.replace("adapters.emulators.rest", f"{names['package']}.fake"))

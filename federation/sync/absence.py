@@ -6,12 +6,12 @@ backends are restored empty. A tombstone needs the backend's own word that the r
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, select, true, update
 
 from adapters import BadRecordError, Key, Kind, Listing, NotFoundError, Record, RejectedError
 from federation import bulk, tables
@@ -21,6 +21,8 @@ from federation.sync.met import Seen
 
 ALWAYS_BELIEVED = 10
 """So few absences are never held: each is proved one by one anyway."""
+MODELS_AT_ONCE = 1_000
+"""Models whose versions one statement looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,38 @@ def candidates(
         query = select(target.id, target.native_id, *([target.model_id] if kind == "version" else [])).where(
             target.registry_id == registry_id, target.deleted_at.is_(None)
         )
-        if None not in scopes:
-            natives = sorted(scope.native_id for scope in scopes if scope is not None)
-            models = select(tables.model.c.id).where(
-                tables.model.c.registry_id == registry_id, tables.model.c.native_id.in_(natives)
-            )
-            query = query.where(target.model_id.in_(models))
-        for row in connection.execute(query.execution_options(yield_per=10_000)):
-            if (kind, row.id) not in seen and not (kind == "version" and row.model_id in missing_models):
-                found.append(Candidate(kind, row.id, Key(kind, row.native_id)))
-                if kind == "model":
-                    missing_models.add(row.id)
+        for condition in _of_these(connection, registry_id, kind, scopes):
+            for row in connection.execute(query.where(condition).execution_options(yield_per=10_000)):
+                if (kind, row.id) not in seen and not (kind == "version" and row.model_id in missing_models):
+                    found.append(Candidate(kind, row.id, Key(kind, row.native_id)))
+                    if kind == "model":
+                        missing_models.add(row.id)
     return found
+
+
+def _of_these(
+    connection: Connection, registry_id: int, kind: Kind, scopes: Sequence[Key | None]
+) -> Iterator[ColumnElement[bool]]:
+    """The conditions that something is in a listed part, one for each few models: a statement takes only so many
+    values, and a scan may have listed the versions of more models than that.
+    """
+    if None in scopes:
+        yield true()
+        return
+    natives = sorted({scope.native_id for scope in scopes if scope is not None})
+    models = sorted(row[0] for row in bulk.find(connection, tables.model, ("id",), registry_id, natives))
+    for begin in range(0, len(models), MODELS_AT_ONCE):
+        yield TABLES[kind].c.model_id.in_(models[begin : begin + MODELS_AT_ONCE])
+
+
+def set_apart(
+    missing: Sequence[Candidate], confirmed: Container[tuple[str, int]], known: Mapping[str, int]
+) -> tuple[list[Candidate], list[Candidate]]:
+    """What of the missing is held until a person confirms it, and what the backend is asked for."""
+    asked, unconfirmed = list[Candidate](), list[Candidate]()
+    for one in missing:
+        (asked if (one.kind, one.id) in confirmed else unconfirmed).append(one)
+    return (unconfirmed, asked) if must_hold(unconfirmed, known) else ([], list(missing))
 
 
 def must_hold(missing: Sequence[Candidate], known: Mapping[str, int]) -> bool:

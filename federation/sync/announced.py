@@ -173,8 +173,9 @@ def read_now(context: SyncContext, registry_id: int, keys: Sequence[Key]) -> str
         return f"{row.name} cannot be read now: {error}"
     except (FencedError, StoppedError):
         return "reading it was interrupted"
-    with writing(context.engine) as connection:
-        lease.release(connection)
+    finally:
+        with writing(context.engine) as connection:
+            lease.release(connection)
     if why := next(iter((*left.failed.values(), *this.errors)), None):
         return why
     return "it was changed while it was being read" if left.unreached or left.moved else None

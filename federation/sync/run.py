@@ -198,10 +198,8 @@ def _settle_absent(this: CurrentRun) -> None:
         known = absence.known_counts(connection, registry.id) if missing else {}
     if not missing and not registry.held:
         return
-    believed = {target for target, row in waiting.items() if row.confirmed}
-    unconfirmed = [candidate for candidate in missing if (candidate.kind, candidate.id) not in believed]
-    held = unconfirmed if absence.must_hold(unconfirmed, known) else []
-    checked = [candidate for candidate in missing if candidate not in held] if held else missing
+    confirmed = {target for target, row in waiting.items() if row.confirmed}
+    held, checked = absence.set_apart(missing, confirmed, known)
     gone, there, unproved = absence.prove(
         checked, lambda key: this.call("get", lambda: this.adapter.get(key))
     )

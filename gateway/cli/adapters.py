@@ -25,6 +25,8 @@ Plugins = Annotated[
 Kind = Annotated[str, typer.Argument(help="the kind of backend, or a configured registry")]
 SHOWN = {"passed": "ok", "failed": "FAIL", "closed": "FAIL", "gap": "gap", "not applicable": "-"}
 """How outcomes are printed."""
+MOST_NAMED = 10
+"""Failed checks that the last lines name."""
 SAMPLE = ("waypost-trace-one", "waypost-trace-two")
 
 
@@ -75,18 +77,24 @@ def new(
     single_file: Annotated[
         bool, typer.Option("--single-file", help="one file for the plugin folder instead of a package")
     ] = False,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="for a backend that can tell what changed since the last scan"),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="folder to write into; else ./waypost-NAME, or . for a single file")
     ] = None,
 ) -> None:
     """Write a new adapter that passes its conformance tests as it is, against a fake that comes with it."""
-    from adapters.scaffold import ScaffoldError, distribution, write
+    from adapters.scaffold import GUIDE, ScaffoldError, distribution, write
     from adapters.scaffold import new as package
     from adapters.scaffold import new_single_file as file
 
     invocation: Invocation = context.obj
+    if single_file and incremental:
+        raise CommandError("--incremental writes a package: leave --single-file out")
     try:
-        contents = file(name) if single_file else package(name)
+        contents = file(name) if single_file else package(name, incremental=incremental)
         folder = output or Path("." if single_file else distribution(name))
         written = write(contents, folder)
     except ScaffoldError as error:
@@ -102,6 +110,7 @@ def new(
     else:
         say(f"next: cd {folder}, install it beside Waypost with `pip install -e '.[dev]'`, run `pytest`, and")
         say(f"`waypost adapters check {name}`; then replace the fake's API by your backend's")
+    say(f"the guide: {GUIDE}")
 
 
 @app.command()
@@ -139,13 +148,15 @@ def check(
         f"{name}: {counted(counts['ok'], 'check')} passed, {counts['FAIL']} failed, "
         f"{counted(counts['gap'], 'known gap')}, {counts['-']} not applicable"
     )
-    applied = len(results) - counts["-"]
+    wrong = [result.name for result in results if not result.ok]
+    if wrong and not failed:
+        more = f" and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
+        say(f"failed: {', '.join(wrong[:MOST_NAMED])}{more}; `--failed` prints these alone")
     if counts["-"]:
-        more = "without --live more of them run, against the adapter's own test backend" if live else ""
-        say(
-            f"{applied} of {len(results)} checks applied ({applied * 100 // len(results)} %): each other says behind "
-            f"`because` what it needs{'; ' + more if more else ''}"
-        )
+        applied = len(results) - counts["-"]
+        others = "" if failed else ": each other says behind `because` what it needs"
+        more = "; without --live more of them run, against the adapter's own test backend" if live else ""
+        say(f"{applied} of {len(results)} checks applied ({applied * 100 // len(results)} %){others}{more}")
     return OK if all(result.ok for result in results) else NO
 
 

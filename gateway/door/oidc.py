@@ -156,7 +156,7 @@ class Provider:
         if not isinstance(token, str):
             raise CredentialError("not what the identity provider should send")
         claims = self._claims(token, self.settings.client_id)
-        if not secrets.compare_digest(str(claims.get("nonce", "")), attempt.nonce):
+        if not is_same(str(claims.get("nonce", "")), attempt.nonce):
             raise CredentialError("of another sign-in")
         return self._signed_in(claims, answer, answer.get("access_token"))
 
@@ -346,7 +346,7 @@ class Provider:
         """Key id, the algorithm it is limited to, and the key; what is not for signatures is left out."""
         found: list[tuple[Any, Any, Key]] = []
         answer = _ask("GET", self._endpoint("jwks_uri"))
-        for one in answer.get("keys", []):
+        for one in answer.get("keys") or []:
             if not isinstance(one, dict) or one.get("use", "sig") != "sig":
                 continue
             try:
@@ -404,6 +404,11 @@ class Provider:
             finally:
                 cached.tried = now
             return cached.value
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two texts are the same, in a time that tells nothing of them; of any letters, as strangers send them."""
+    return secrets.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (one, other)))
 
 
 def _header(token: str) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ import binascii
 import html
 import json
 import re
-import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -26,7 +25,7 @@ from gateway.api.requests import PUBLIC
 from gateway.door.authentication import COOKIE, cookie_of, session_secret
 from gateway.door.front import client_of
 from gateway.door.groups import ProviderError
-from gateway.door.oidc import Attempt
+from gateway.door.oidc import Attempt, is_same
 from gateway.pages.page import HEADERS, local_path
 from gateway.waypost import Waypost
 
@@ -129,7 +128,7 @@ def end_sign_in(
     provider = waypost.provider
     kept = _kept(cookie_of(request.scope, ATTEMPT_COOKIE) or "")
     state = request.query_params.get("state", "")
-    is_ours = provider is not None and kept is not None and secrets.compare_digest(kept[0].state, state)
+    is_ours = provider is not None and kept is not None and is_same(kept[0].state, state)
     if is_ours and not code:
         said = request.query_params.get("error", "")
         return _refused(request, waypost, f"it says {said if ERROR.fullmatch(said) else 'no code'}")
@@ -207,7 +206,8 @@ def _page(
         problem=f'<p role="alert">{html.escape(problem)}</p>' if problem else "",
         provider=""
         if waypost.provider is None
-        else '<p><a role="button" href="/auth/login">Sign in with your organisation</a></p>',
+        else f'<p><a role="button" href="/auth/login?{html.escape(urlencode({"next": target}))}">'
+        "Sign in with your organisation</a></p>",
         next=next_,
     )
     return Response(

@@ -12,12 +12,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
-from adapters import discover
+from adapters import EndpointRecord, ModelRecord, VersionRecord, discover
 from gateway.demo.servers import reserved_port
 from tests.patience import listens, until
 from tests.test_readme import unprinted
@@ -123,3 +123,10 @@ def test_every_kind_is_configured_as_its_page_shows() -> None:
 def test_the_smallest_adapter_has_at_most_forty_lines() -> None:
     (smallest,) = (block.code for block in blocks() if block.mark == "file: plugins/house.py")
     assert len(smallest.splitlines()) <= 40
+
+
+def test_the_guide_names_every_field_of_a_record() -> None:
+    section = GUIDE.read_text().partition("### What a record holds")[2].partition("\n### ")[0]
+    named = set(re.findall(r"\w+", section))
+    every = {one.name for record in (ModelRecord, VersionRecord, EndpointRecord) for one in fields(record)}
+    assert every - named == set()

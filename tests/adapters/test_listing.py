@@ -22,6 +22,7 @@ from adapters import (
     Record,
     TransientError,
     attempt_all,
+    find,
     parse_json,
 )
 from adapters.conformance import Fault, Harness, run
@@ -98,6 +99,28 @@ def test_a_record_that_may_be_the_one_that_cannot_be_understood_is_not_proved_to
     assert adapter.get(Key("model", "uplift")) == page.records[0]
     with pytest.raises(BadRecordError, match="churn cannot be understood"):
         adapter.get(Key("model", "churn"))
+
+
+def test_one_record_is_found_among_what_less_is_read_for(
+    share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, churn = SheetAdapter(share), Key("model", "churn")
+    assert find(churn, adapter._model, "churn").key == churn
+    with pytest.raises(NotFoundError, match="model churn does not exist"):
+        find(churn, adapter._model, "uplift")
+    with pytest.raises(NotFoundError):
+        find(Key("model", "gone"), adapter._model, "gone")
+    put(share, "churn", title="without what it is about")
+    with pytest.raises(
+        BadRecordError, match=r"churn cannot be understood: KeyError in test_listing\.py, line "
+    ):
+        find(churn, adapter._model, "churn")
+
+    def refuse(name: str) -> Iterator[Record]:
+        raise AuthError("permission denied")
+
+    with pytest.raises(AuthError, match="permission denied"):
+        find(churn, refuse, "churn")
 
 
 def test_what_is_gone_since_it_was_listed_is_left_out(share: Path) -> None:

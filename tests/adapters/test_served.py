@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import pytest
 
 from adapters import Adapter, InvalidError, TransientError
-from adapters.emulators.services import listen
+from adapters.emulators.services import EmulatedService, ServiceAnswer, ServiceRequest, listen, serve
 from adapters.http import Endpoint, HttpClient
 from adapters.oci import OciAdapter, OciConfig
 from adapters.rest import RestAdapter, RestConfig
-from adapters.served import ServiceClient
+from adapters.served import ServiceClient, ServiceConfig, pages
 from tests.servers.certificates import certificate
 
 MODELS = {"path": "/models", "one": "/models/{id}", "fields": {"name": "name"}}
@@ -152,3 +152,53 @@ def test_more_rows_than_were_asked_for_are_an_error() -> None:
 def test_pages_that_lead_back_to_where_they_began_are_an_error() -> None:
     with pytest.raises(InvalidError, match="round in a circle"):
         list(shelf().following(lambda token: (ROWS, "0")))
+
+
+class PagedService(EmulatedService):
+    """Numbers in pages of two; with `circle` the last page leads back to the second."""
+
+    circle = False
+
+    def answer(self, asked: ServiceRequest) -> ServiceAnswer:
+        if asked.path == "/list":
+            return ServiceAnswer([1, 2])
+        begin = int(asked.one("from", "0"))
+        more = {"next": begin + 2} if begin < 4 else {"next": 2} if self.circle else {"next": ""}
+        return ServiceAnswer({"kind": asked.one("kind"), "rows": [begin, begin + 1], **more})
+
+
+@pytest.fixture
+def paged() -> Iterator[tuple[PagedService, HttpClient]]:
+    service = PagedService()
+    server = serve(service)
+    config = ServiceConfig(max_response_mb=1, timeout=7, allowed_networks=("127.0.0.0/8",))
+    http = HttpClient(config.endpoint(f"http://127.0.0.1:{server.server_port}"))
+    yield service, http
+    http.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_pages_are_led_to_by_what_each_says(paged: tuple[PagedService, HttpClient]) -> None:
+    service, http = paged
+    found = list(pages(http, "/rows", {"kind": "even"}, token="next", param="from"))
+    assert [number for page in found for number in page["rows"]] == [0, 1, 2, 3, 4, 5]
+    assert {page["kind"] for page in found} == {"even"}
+    assert [asked.one("from") for asked in service.asked] == ["", "2", "4"]
+
+
+def test_pages_that_lead_back_or_are_no_objects_are_an_error(paged: tuple[PagedService, HttpClient]) -> None:
+    service, http = paged
+    service.circle = True
+    with pytest.raises(InvalidError, match="go round in a circle"):
+        list(pages(http, "/rows", token="next", param="from"))
+    with pytest.raises(InvalidError, match="something else than was asked for"):
+        list(pages(http, "/list", token="next", param="from"))
+
+
+def test_an_endpoint_of_a_configuration_keeps_its_bounds(paged: tuple[PagedService, HttpClient]) -> None:
+    _, http = paged
+    assert (http.endpoint.timeout, http.endpoint.max_bytes) == (7, 1 << 20)
+    elsewhere = ServiceConfig(allowed_networks=("192.0.2.0/24",)).endpoint(http.endpoint.url)
+    with pytest.raises(InvalidError, match="add its network if that is right"):
+        HttpClient(elsewhere).get("/rows")

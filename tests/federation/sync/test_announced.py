@@ -12,7 +12,10 @@ from adapters.memory import MemoryAdapter
 from federation.database import now, writing
 from federation.hooks import mentions
 from federation.hooks.tables import apart, hook, mention
-from federation.sync.announced import AnnouncedReader, read_announced
+from federation.leases import Leases
+from federation.registries.connections import Connections
+from federation.sync.announced import AnnouncedReader, read_announced, read_now
+from federation.sync.context import SyncContext
 from tests.federation.sync.world import World, relist
 
 
@@ -184,6 +187,23 @@ def test_a_backend_that_wants_to_be_left_alone_is(world: World, monkeypatch: pyt
     assert read(world) == 2
     assert all(row.due_at > now() + timedelta(seconds=50) for row in world.rows(mention))
     assert sorted(row.tries for row in world.rows(mention)) == [0, 1]  # the second was not asked for
+
+
+def test_who_could_not_read_now_keeps_nobody_else_from_it(world: World) -> None:
+    world.model("m", "1")
+    world.sync()
+    key = world.version("m", "1").key
+
+    def away(call: str) -> None:
+        raise TransientError("the backend is away")
+
+    first, second = (
+        SyncContext(world.engine, Connections(world.adapters), Leases(name)) for name in ("one", "another")
+    )
+    world.backend.before = away
+    assert read_now(first, world.registry_id, [key]) == "memory cannot be read now: the backend is away"
+    world.backend.before = lambda call: None
+    assert read_now(second, world.registry_id, [key]) is None
 
 
 def test_before_the_first_run_nothing_is_read(world: World, asked: Counter[str]) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
-from adapters import InvalidError, Key, Mark, Page, TransientError
+from adapters import InvalidError, Key, Listing, Mark, Page, TransientError
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
+from federation.sync import absence
 from federation.sync.context import SyncContext
+from federation.sync.met import Seen
 from federation.sync.run import run
 from tests.federation.sync.world import PowerCutError, World, called_here, expire_leases, relist
 
@@ -263,3 +265,34 @@ def test_a_scan_is_closed_wherever_its_run_ends(world: World, monkeypatch: pytes
     expire_leases(world.engine)
     assert go_on(world, unfinished(world)[0]) == "ok"
     assert closed == [0, 2]
+
+
+def test_versions_of_more_models_than_a_statement_takes_values_are_looked_for(world: World) -> None:
+    known(world)
+    listings = [Listing("version", of=Key("model", f"{number}")) for number in range(300_000)]
+    with reading(world.engine) as connection:
+        assert absence.candidates(connection, world.registry_id, listings, Seen()) == []
+        of_all = [
+            *listings,
+            *(Listing("version", of=key) for key in world.backend.records if key.kind == "model"),
+        ]
+        assert len(absence.candidates(connection, world.registry_id, of_all, Seen())) == 8
+
+
+def test_what_is_held_of_many_is_told_apart_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [absence.Candidate("model", number, Key("model", f"{number}")) for number in range(2_000)]
+    compared = 0
+    same = absence.Candidate.__eq__
+
+    def count(one: absence.Candidate, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return same(one, other)
+
+    monkeypatch.setattr(absence.Candidate, "__eq__", count)
+    confirmed = {("model", number) for number in range(500)}
+    held, checked = absence.set_apart(missing, confirmed, {"model": 2_000})
+    assert [one.id for one in held] == list(range(500, 2_000))
+    assert [one.id for one in checked] == list(range(500))
+    assert compared <= len(missing)
+    assert absence.set_apart(missing[:3], set(), {"model": 2_000}) == ([], missing[:3])

@@ -1,7 +1,11 @@
 """Signing in with a browser, staying in, and getting out; what a page of another site can do meanwhile: nothing."""
 
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -258,6 +262,26 @@ def test_a_sign_in_of_another_browser_is_not_finished_here(signed: Gate) -> None
         answer = signed.ask("GET", back, headers=headers)
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
+
+
+def test_a_sign_in_that_brings_other_letters_is_refused(signed: Gate) -> None:
+    begin, back = begun(signed)
+    answer = signed.ask("GET", "/auth/callback?code=x&state=%C3%A4", headers=with_attempt(begin))
+    assert answer.status_code == 401, answer.text
+    kept = json.loads(urlsafe_b64decode(cookies(begin)[ATTEMPT_COOKIE].value))
+    kept[1] = "\u00e4"
+    brought = urlsafe_b64encode(json.dumps(kept).encode()).decode()
+    answer = signed.ask("GET", back, headers={"Cookie": f"{ATTEMPT_COOKIE}={brought}"})
+    assert answer.status_code == 401, answer.text
+
+
+def test_who_signs_in_at_the_provider_comes_back_to_where_they_were(signed: Gate) -> None:
+    shown = signed.ask("GET", "/sign-in?next=/models/risk%3Fa%3D1%26b%3D%2522").text
+    (link,) = re.findall(r'href="(/auth/login[^"]*)"', shown)
+    assert parse_qs(urlsplit(unescape(link)).query) == {"next": ["/models/risk?a=1&b=%22"]}
+    begin = signed.ask("GET", unescape(link))
+    kept = json.loads(urlsafe_b64decode(cookies(begin)[ATTEMPT_COOKIE].value))
+    assert kept[3] == "/models/risk?a=1&b=%22"
 
 
 def test_a_code_is_redeemed_once_and_only_with_its_verifier(signed: Gate, provider: IdentityProvider) -> None:

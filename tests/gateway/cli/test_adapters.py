@@ -4,14 +4,25 @@ import gc
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adapters.emulators.rest import Shelf, serve
+from adapters import discover
+from adapters.conformance import run as run_checks
+from adapters.conformance.find import find_harness
+from adapters.emulators.serving import ServedHarness
 from gateway.cli import run
 
-SECRET = "a-s3cret-of-the-shelf"
+SECRET = "a-s3cret-of-the-fake"
+CORE = (
+    "a_full_scan_gives_everything", "page_size_1_equals_1000", "get_equals_scan", "a_changed_tag_is_seen",
+    "a_changed_stage_is_seen", "a_moved_alias_is_seen", "an_incremental_scan_tells_the_truth",
+    "a_bad_record_is_no_absence", "a_refused_credential_is_an_auth_error", "a_delete_during_a_scan_hides_nothing_else",
+    "config_fields_are_described",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -31,20 +42,19 @@ def toy(folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 @pytest.fixture
-def shelf(folder: Path) -> Iterator[Shelf]:
-    """A running in-house registry, and a waypost.toml that names it as one of kind toy."""
-    made = Shelf(token=SECRET)
+def house(toy: Path) -> Iterator[Any]:
+    """The toy's own service, running, and a waypost.toml that names it as a registry of kind toy."""
+    made = find_harness("toy", discover(toy.parent).get("toy"))()
+    assert isinstance(made, ServedHarness)
     for name in ("churn", "uplift"):
-        made.put_version(name)
-    server = serve(made)
-    (folder / "token").write_text(SECRET)
-    (folder / "waypost.toml").write_text(
+        made.put(name)
+    (toy.parent.parent / "token").write_text(made.secrets[0])
+    (toy.parent.parent / "waypost.toml").write_text(
         'plugins = "plugins"\n\n[[registries]]\nname = "house"\nkind = "toy"\nteam = "house"\n'
-        f'config = {{ url = "http://127.0.0.1:{server.server_port}/api", token = "file:token" }}\n'
+        f'config = {{ url = "{made.url}", token = "file:token" }}\n'
     )
-    yield made
-    server.shutdown()
-    server.server_close()
+    yield made.service
+    made.close()
 
 
 def test_the_list_says_where_adapters_come_from(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +82,7 @@ def test_a_broken_plugin_is_named_and_the_others_stand(toy: Path, capsys: pytest
 def test_a_plugin_for_another_contract_is_refused_in_one_line(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace("contract: ClassVar[int] = 1", "contract: ClassVar[int] = 2"))
+    toy.write_text(toy.read_text().replace('contract = "toy", 1', 'contract = "toy", 2'))
     assert run(["adapters", "check", "toy", "--plugins", "plugins"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -91,14 +101,14 @@ def test_a_generated_adapter_passes_its_checks(toy: Path, capsys: pytest.Capture
 def test_a_check_that_fails_says_what_it_proves_and_why(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace('limit, "cursor": cursor', 'limit, "cursor": None'))
+    toy.write_text(toy.read_text().replace("""f"{ident}/{one['number']}\"""", """f"{one['number']}\""""))
     check = ["adapters", "check", "toy", "--plugins", "plugins"]
-    assert run([*check, "--only", "only_the_last_page_has_a_watermark"]) == 1
+    assert run([*check, "--only", "keys_differ_between_models"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("FAIL  only_the_last_page_has_a_watermark")
-    assert lines[1].startswith("      The watermark comes on the last page")
-    assert lines[2] == "      why: a mark or page came again: the scan would never end"
-    assert run([*check, "--only", "only_the_last_page_has_a_watermark", "--json"]) == 1
+    assert lines[0].startswith("FAIL  keys_differ_between_models")
+    assert lines[1].startswith("      Versions of the same number in two models")
+    assert lines[2].startswith("      why: ")
+    assert run([*check, "--only", "keys_differ_between_models", "--json"]) == 1
     assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["failed"]
 
 
@@ -115,37 +125,37 @@ def test_a_kind_without_harness_is_told_the_way_out(folder: Path, capsys: pytest
 
 
 def test_a_live_check_writes_nothing_and_shows_no_secret(
-    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = json.dumps([shelf.models, shelf.versions])
+    before = json.dumps([house.models, house.versions])
     assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 0
     said = capsys.readouterr()
     assert "nothing is written, nothing is provoked" in said.err
     assert "\nok    no_secret_in_records" in said.out
     assert SECRET not in said.out + said.err
-    assert json.dumps([shelf.models, shelf.versions]) == before
+    assert json.dumps([house.models, house.versions]) == before
 
 
 def test_a_live_check_of_a_registry_that_is_not_there(
-    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["adapters", "check", "vertex", "--live", "--config", "waypost.toml"]) == 2
     assert "it has house (toy)" in capsys.readouterr().err
 
 
 def test_a_trace_shows_every_request_and_no_secret(
-    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shelf.requests = 0
+    house.asked.clear()
     assert run(["adapters", "trace", "house", "--limit", "1"]) == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[0].split() == ["PAGE", "METHOD", "PATH", "STATUS", "TIME"]
-    assert len(lines) - 1 == shelf.requests == 5, "the probe, two models, two versions"
+    assert len(lines) - 1 == len(house.asked) == 6, "the probe, the models, two requests of each"
     assert lines[1].split()[:4] == ["probe", "GET", "/info", "200"]
     assert all(line.endswith(" ms") for line in lines[1:])
     assert SECRET not in said.out + said.err
-    assert "5 requests in" in said.err
+    assert "6 requests in" in said.err
 
 
 def test_a_trace_without_a_registry_scans_the_test_backend(
@@ -154,7 +164,34 @@ def test_a_trace_without_a_registry_scans_the_test_backend(
     assert run(["adapters", "trace", "toy", "--plugins", "plugins", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["records"] == 4
-    assert [one["path"] for one in found["requests"]] == ["/info", "/models", "/versions"]
+    paths = [one["path"] for one in found["requests"]]
+    assert paths[:2] == ["/info", "/models"]
+    assert len(paths) == 2 + 2 * 2, "two requests of each model"
+
+
+@pytest.mark.parametrize("how", [[], ["--incremental"]], ids=["listing", "incremental"])
+def test_a_generated_package_reads_what_its_service_has(
+    folder: Path, how: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = f"made{len(how)}"
+    assert run(["adapters", "new", kind, *how]) == 0
+    said = capsys.readouterr()
+    assert f"waypost-{kind}/src/waypost_{kind}/fake.py" in said.out
+    assert "the guide: " in said.err
+    monkeypatch.syspath_prepend(folder / f"waypost-{kind}" / "src")
+    harness = import_module(f"waypost_{kind}.harness")
+    made = getattr(harness, f"Made{len(how)}Harness")()
+    try:
+        results = list(run_checks(made, CORE))
+    finally:
+        made.close()
+    assert [(one.name, one.outcome, one.detail) for one in results if one.outcome != "passed"] == []
+
+
+def test_an_incremental_adapter_is_a_package(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["adapters", "new", "toy", "--single-file", "--incremental"]) == 2
+    assert "--incremental writes a package" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
 
 
 def test_nothing_is_overwritten(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,9 +209,9 @@ def test_a_name_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_live_check_fails_where_no_version_is_understood(
-    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace('raw["number"]', 'raw["numbre"]'))
+    toy.write_text(toy.read_text().replace('one["number"]))', 'one["numbre"]))'))
     assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
     said = capsys.readouterr()
     assert "FAIL  versions_are_understood" in said.out
@@ -184,11 +221,11 @@ def test_a_live_check_fails_where_no_version_is_understood(
 
 
 def test_the_line_of_an_author_s_error_is_named(
-    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace('answer["items"]', 'answer["itmes"]'))
-    number = next(at for at, line in enumerate(toy.read_text().splitlines(), 1) if "itmes" in line)
-    where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in _found)"
+    toy.write_text(toy.read_text().replace('page["models"]', 'page["modles"]'))
+    number = next(at for at, line in enumerate(toy.read_text().splitlines(), 1) if "modles" in line)
+    where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in records)"
     assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 1
     assert where in capsys.readouterr().err
     assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
