@@ -13,7 +13,7 @@ from time import thread_time
 from typing import Any, Generic, TypeVar
 
 from adapters.contract import Adapter, StageField
-from adapters.errors import ConflictError, InvalidError, NotFoundError
+from adapters.errors import AdapterError, ConflictError, InvalidError, NotFoundError, RejectedError
 from adapters.pacing import LARGE, rest
 from adapters.records import EndpointRecord, Key, ModelRecord, Record, VersionRecord
 
@@ -79,7 +79,19 @@ def settle(
         return now
     compare(now, etag)
     write(now)
-    return goal.of(read(key))
+    return goal.of(_read_back(read, key))
+
+
+def _read_back(read: Callable[[Key], Record], key: Key) -> Record:
+    """What is there after something was sent. Errors: `NotFoundError`; `AdapterError`, never that it was rejected: a
+    look that is refused says nothing of what was sent.
+    """
+    try:
+        return read(key)
+    except NotFoundError:
+        raise
+    except RejectedError as error:
+        raise AdapterError(str(error)) from None
 
 
 def settle_stage(
@@ -172,7 +184,7 @@ def remove(
 
 def _exists(read: Callable[[Key], Record], key: Key) -> bool:
     try:
-        read(key)
+        _read_back(read, key)
     except NotFoundError:
         return False
     return True

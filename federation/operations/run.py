@@ -307,7 +307,7 @@ class Turn:
         elif isinstance(job.wanted, Register):
             if not isinstance(record, VersionRecord):
                 raise AdapterError(f"register returned {type(record).__name__}, not a version")
-            model = self._call(_get(record.model))
+            model = self._looked_at(record.model)
             outcome.after = [each for one in (model, record) if (each := encoded(one)) is not None]
             outcome.made = (model.name, record.version) if isinstance(model, ModelRecord) else None
             outcome.succeed()
@@ -339,7 +339,7 @@ class Turn:
 
     def _deleted(self, job: Job) -> None:
         try:
-            self._call(_get(job.key))
+            self._looked_at(job.key)
         except NotFoundError:
             job.outcome.gone.append(job.key)
             job.outcome.succeed()
@@ -419,6 +419,17 @@ class Turn:
                 self.context.forget(job.row.id)
                 self.context.in_hand.forget(work_of(job.row))
         self.context.wrote()
+
+    def _looked_at(self, key: Key) -> Record:
+        """What is there after a write that was taken. Errors: `NotFoundError`; `AdapterError`, never that it was
+        rejected: a look that is refused says nothing of the write.
+        """
+        try:
+            return self._call(_get(key))
+        except NotFoundError:
+            raise
+        except RejectedError as error:
+            raise AdapterError(str(error)) from None
 
     def _call(self, wanted: Asked[T]) -> T:
         """One call of the adapter. Errors: `AdapterError`."""

@@ -4,7 +4,16 @@ import re
 
 import pytest
 
-from adapters import ConflictError, Key, ModelRecord, NotFoundError, VersionRecord
+from adapters import (
+    AdapterError,
+    AuthError,
+    ConflictError,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    RejectedError,
+    VersionRecord,
+)
 from adapters.writing import difference, digest, has_stage, has_tags, kept_token, remove, settle, with_changes
 
 KEY = Key("model", "m1")
@@ -29,6 +38,30 @@ class ModelShelf:
     def delete(self, now: ModelRecord | VersionRecord) -> None:
         self.sent += 1
         self.model = None
+
+
+class LookedAtOnceShelf(ModelShelf):
+    """Nobody may look at it once something was sent."""
+
+    def read(self, key: Key) -> ModelRecord:
+        if self.sent:
+            raise AuthError("the token has ended")
+        return super().read(key)
+
+    def lose(self, now: ModelRecord | VersionRecord) -> None:
+        self.sent += 1
+        raise NotFoundError("it does not exist")
+
+
+def test_a_look_that_is_refused_after_a_write_does_not_say_that_the_write_was() -> None:
+    shelf = LookedAtOnceShelf()
+    with pytest.raises(AdapterError, match="the token has ended") as told:
+        settle(shelf.read, KEY, has_tags({"team": "growth"}), shelf.tag, None)
+    assert not isinstance(told.value, RejectedError)
+    shelf = LookedAtOnceShelf()
+    with pytest.raises(AdapterError, match="the token has ended") as told:
+        remove(shelf.read, KEY, shelf.lose, None)
+    assert not isinstance(told.value, RejectedError)
 
 
 def test_what_is_so_already_is_not_written_whatever_the_etag() -> None:

@@ -90,6 +90,20 @@ def test_an_answer_that_was_lost_is_settled_without_doing_it_again(world: Operat
     assert world.problems() == []
 
 
+@pytest.mark.parametrize("kind", ["register", "delete", "delete-model"])
+def test_what_was_made_and_may_not_be_looked_at_has_not_failed(world: OperationsWorld, kind: str) -> None:
+    asked = world.ask(asked_for(kind, "m"))
+    world.faults.sends = ["refused-after"]
+    world.work()
+    world.settle()
+    row = world.operation(asked)
+    assert (row.state, row.error) == ("ok", None)
+    assert is_done(world, kind, "m")
+    told = [action for action in world.sync.actions() if action.startswith("operation.")]
+    assert told == ["operation.requested", "operation.unknown", "operation.settled"]
+    assert world.problems() == []
+
+
 @pytest.mark.parametrize("point", ["begun", "answered", "finishing"])
 def test_that_it_is_unknown_is_told_once_also_by_a_worker_that_dies(
     world: OperationsWorld, point: str

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters import (
+    AuthError,
     Key,
     Mark,
     Page,
@@ -54,8 +55,11 @@ class CallFaults:
     """What happens to calls of the adapter: `sends` are taken one for each write, then everything is well."""
 
     sends: list[str] = field(default_factory=list)
-    """fine, lost-before (it never arrived) or lost-after (it was done, and the answer was lost)."""
+    """fine, lost-before (it never arrived), lost-after (it was done, and the answer was lost) or refused-after (it was
+    done, and the next look is refused)."""
     is_away: bool = False
+    refusals: int = 0
+    """Looks that are refused from now on."""
     listed: Callable[[], object] = lambda: None
     """Called once a page was fetched, before anybody has it."""
 
@@ -73,6 +77,9 @@ class CutOffAdapter(MemoryAdapter):
     def get(self, key: Key) -> Record:
         if self.faults.is_away:
             raise TransientError("the backend is away")
+        if self.faults.refusals:
+            self.faults.refusals -= 1
+            raise AuthError("the token has ended")
         return super().get(key)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
@@ -104,6 +111,7 @@ class CutOffAdapter(MemoryAdapter):
         if how == "lost-before" or self.faults.is_away:
             raise TransientError("the line was cut")
         answer = call()
+        self.faults.refusals += how == "refused-after"
         if how == "lost-after":
             raise TransientError("the line was cut")
         return answer
