@@ -3,10 +3,12 @@
 It is the reader's own statement, compiled once for each database and view and given to the driver itself.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, select
+import msgspec
+from sqlalchemy import JSON, ColumnElement, Connection, Dialect, bindparam, cast, func, literal_column, select
 
 from federation import tables
 from federation.access import View
@@ -36,6 +38,20 @@ def find_or_read_version(connection: Connection, view: View, reference: Referenc
     if _is_common(reference):
         found = _find(cursor_of(connection), connection.dialect, view, reference)
     return read_version(connection, view, reference) if found is None else found
+
+
+def find_rows(connection: Connection, view: View, references: Iterable[Reference]) -> dict[Reference, Any]:
+    """Of references by a version's name, the rows of `VERSION` that `find_version` takes, all by one statement; what
+    has none is left out. Errors: `DatabaseError`.
+    """
+    named = {
+        (one.registry, encode_part(one.model), encode_part(one.version)): one
+        for one in references
+        if one.version is not None
+    }
+    given = {"named": msgspec.json.encode(list(named)).decode()}
+    rows = _several(connection.dialect, view).rows(cursor_of(connection), given) if named else []
+    return {named[row.registry, row.model, row.version]: row for row in sorted(rows, key=age)}
 
 
 def _is_common(reference: Reference) -> bool:
@@ -70,6 +86,28 @@ def _aliased(dialect: Dialect, view: View) -> Statement:
             models.deleted_at.is_(None),
             view.clause(registries.id),
         )
+    )
+    return prepare(dialect, query)
+
+
+@lru_cache(COMPILED)
+def _several(dialect: Dialect, view: View) -> Statement:
+    registries, models, versions = tables.registry.c, tables.model.c, tables.version.c
+    text: Any = bindparam("named", "")
+    parts: list[ColumnElement[Any]]
+    if dialect.name == "postgresql":
+        given = func.json_array_elements(cast(text, JSON(none_as_null=True))).table_valued("value")
+        parts = [given.c.value.op("->>")(literal_column(str(place))) for place in range(3)]
+    else:
+        given = func.json_each(text).table_valued("value")
+        parts = [func.json_extract(given.c.value, literal_column(f"'$[{place}]'")) for place in range(3)]
+    query = VERSION.where(
+        registries.name == parts[0],
+        models.name == parts[1],
+        versions.version == parts[2],
+        versions.deleted_at.is_(None),
+        models.deleted_at.is_(None),
+        view.clause(registries.id),
     )
     return prepare(dialect, query)
 

@@ -105,12 +105,11 @@ class GraphFollower:
 
     def _derive(self) -> bool:
         """One batch of changes into the tables. False when there is nothing new."""
-        with reading(self._engine, bound=LONG) as connection:
-            row = _read_head(connection)
-            if row is not None and row.format != FORMAT:
-                raise FormerFormatError
-            if row is not None and row.position == newest(connection):
-                return False
+        found = _BEHIND.polled(self._engine)
+        if found and found[0].format != FORMAT:
+            raise FormerFormatError
+        if found and found[0].position == found[0].newest:
+            return False
         with writing(self._engine, bound=LONG) as connection:
             head = _head(connection)
             changes = after(connection, head.position, BATCH)
@@ -157,15 +156,20 @@ class GraphFollower:
         if (anew or self._rows is None) and self._obtain():
             anew = False
             self._open()
+        if not anew and self._is_at(next(iter(_HEAD.polled(self._engine)), GraphHead())):
+            return False
         with reading(self._engine, bound=LONG) as connection:
             head = _read_head(connection) or GraphHead()
             if anew or self._rows is None or self._generation != head.generation:
                 self._build(connection, head)
-            elif head.position > self._overlay.position:
+            elif not self._is_at(head):
                 self._follow_tables(connection, head.position)
-            else:
-                return False
         return True
+
+    def _is_at(self, head: Any) -> bool:
+        """Whether the files have all that the tables have."""
+        is_of_them = self._rows is not None and self._generation == head.generation
+        return is_of_them and bool(head.position <= self._overlay.position)
 
     def _obtain(self) -> bool:
         """Have what another machine made of the same tables, to go on from there; False where there is nothing."""
@@ -358,6 +362,9 @@ def _read_head(connection: Connection) -> Any:
 
 
 _HEAD = Prepared(select(tables.graph_head))
+_BEHIND = Prepared(
+    select(tables.graph_head.c.position, tables.graph_head.c.format, spine.head.c.position.label("newest"))
+)
 _LOCKED = Prepared(select(tables.graph_head).with_for_update())
 _MOVED = Prepared(update(tables.graph_head).values(position=bindparam("to", 0)))
 _NUMBERED = Prepared(update(tables.graph_head).values(nodes=bindparam("to", 0)))

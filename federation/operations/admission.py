@@ -8,10 +8,13 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters import Adapter, Capability, Discovered
 from federation import tables
+from federation.access import View
+from federation.catalogue.lookup import find_rows
 from federation.errors import InvalidRequestError, PreconditionError, StateError, UnknownError
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
 from federation.policies.guard import read_policies
 from federation.policies.policy import Policy
+from federation.references import Reference
 from federation.registries.opening import adapter_class, rules_of
 from federation.stages import Rule, StageRules
 
@@ -48,11 +51,25 @@ class WriteTarget:
 
 @dataclass(slots=True)
 class WriteTargets:
-    """The registries that one transaction looks at: each is read once, however much is asked of it."""
+    """What one transaction looks at: each registry is read once, however much is asked of it, and versions that are
+    known to be asked for all together.
+    """
 
     adapters: Discovered
     known: dict[int, WriteTarget] = field(default_factory=dict)
+    versions: dict[tuple[View, Reference], Any] = field(default_factory=dict)
+    """Rows of `catalogue.reader.VERSION`, as far as they were read already."""
     _policies: list[Policy] | None = None
+
+    def read_versions(self, connection: Connection, wanted: Iterable[tuple[View, Reference]]) -> None:
+        """Read the versions that these name, those of each view by one statement. Errors: `DatabaseError`."""
+        of_view: dict[View, list[Reference]] = {}
+        for view, reference in wanted:
+            of_view.setdefault(view, []).append(reference)
+        for view, references in of_view.items():
+            if len(references) > 1:
+                rows = find_rows(connection, view, references)
+                self.versions |= {(view, reference): row for reference, row in rows.items()}
 
     def policies(self, connection: Connection) -> list[Policy]:
         """Every policy that holds."""

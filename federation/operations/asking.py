@@ -14,7 +14,7 @@ from adapters import ModelRecord
 from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
-from federation.catalogue.reader import Version, is_bare
+from federation.catalogue.reader import Version, as_version, is_bare
 from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, StateError, UnknownError
 from federation.operations import foresight, staging
@@ -198,7 +198,8 @@ class Asking:
             model = read_model(self.connection, view, reference, newest=0)
             known = (model.id, model.record)
             return Located(model.registry_id, model.registry, model.record.name, known)
-        one = find_or_read_version(self.connection, view, reference)
+        row = self.places.versions.get((view, reference))
+        one = find_or_read_version(self.connection, view, reference) if row is None else as_version(row)
         return Located(one.registry_id, one.registry, one.model, (one.model_id, one.model_record), one)
 
     def _room_for(self, reference: Reference) -> Located:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters import Discovered
+from federation.access import View
 from federation.database import DatabaseBusyError, DatabaseError, reading, translated, writing
 from federation.errors import StateError, WaypostError
 from federation.health import Reports
@@ -27,6 +28,7 @@ from federation.loops import Loop
 from federation.operations.admission import WriteTargets
 from federation.operations.intent import Asker, Steps, record, repeated
 from federation.operations.reader import Operation, as_operation, next_of
+from federation.references import Reference
 
 PATIENCE = 1.5
 """Seconds within which an intent is committed."""
@@ -58,6 +60,8 @@ class Submission:
     look: Look
     asker: Asker
     until: float
+    of: tuple[View, Reference] | None = None
+    """What it looks at, so that it is read with what the others look at."""
     done: "Future[Answer]" = field(default_factory=Future)
 
 
@@ -80,9 +84,11 @@ class IntentBatcher:
     _failing: BaseException | None = None
     _rest: float = 0.0
 
-    def submit(self, look: Look, asker: Asker) -> "Future[Answer]":
-        """Look, and write the intent down. The result raises what `look` does, `StateError`, `DatabaseError`."""
-        submission = Submission(look, asker, time.monotonic() + PATIENCE)
+    def submit(self, look: Look, asker: Asker, of: tuple[View, Reference] | None = None) -> "Future[Answer]":
+        """Look, `of` says at what, and write the intent down. The result raises what `look` does, `StateError`,
+        `DatabaseError`.
+        """
+        submission = Submission(look, asker, time.monotonic() + PATIENCE, of)
         self.start()
         self._waiting.put(submission)
         return submission.done
@@ -160,6 +166,7 @@ class IntentBatcher:
         try:
             with reading(self.engine) as connection:
                 places = WriteTargets(self.adapters)
+                places.read_versions(connection, [one.of for one in submissions if one.of is not None])
                 for one in submissions:
                     steps = self._looked(connection, places, one)
                     if steps is not None:

@@ -119,7 +119,7 @@ class Operations:
                 return read_operation(connection, principal.view, known.id)
             return Asking(connection, principal, places).intents(change)
 
-        return self._intents.submit(look, asker)
+        return self._intents.submit(look, asker, (principal.view, change.reference))
 
     def plan_many(self, principal: Principal, wanted: ManyChanges) -> ManyPlan:
         """What tags and deprecations of many would do, and what of it cannot be. Errors: `InvalidRequestError`."""

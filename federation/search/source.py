@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 from adapters import Key, ModelRecord, VersionRecord
 from federation import changes, tables
 from federation.catalogue import codec
-from federation.database import LONG, reading
+from federation.database import LONG, glance, reading
 from federation.graph import tables as declared
 from federation.graph.claims import claims
 from federation.policies.tables import bypass
@@ -95,6 +96,8 @@ class CatalogueSource:
 
     def affected(self, after: int, limit: int) -> ChangeSet | None:
         """What the next changes touched. Errors: `FeedTrimmedError`, `DatabaseError`."""
+        if glance(self.engine, partial(changes.newest_of, self.engine.dialect)) == after:
+            return None
         with reading(self.engine) as connection:
             rows = changes.after(connection, after, limit)
             if not rows:
