@@ -145,9 +145,10 @@ class People:
 
     def _until_next(self, work: Callable[..., None], rng: random.Random) -> float:
         """Seconds until somebody does something again."""
+        if work == self._write:
+            self._awake.wait()
         if not self.rate or work != self._write:
             return rng.uniform(0.0, self.pause)
-        self._awake.wait()
         with self._lock:
             now = time.monotonic()
             self._due = max(self._due + 1 / self.rate, now - BEHIND)
