@@ -870,7 +870,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify.py", description="Check an export of a Waypost journal, offline."
     )
-    parser.add_argument("path", type=Path, help="the export: a .jsonl file, or a folder of them")
+    here = Path(__file__).parent
+    parser.add_argument(
+        "path", type=Path, nargs="?", default=here if (here / "entries.jsonl").exists() else None,
+        help="the export: a .jsonl file, or a folder of them; left out, the folder of evidence that this file is in",
+    )  # fmt: skip
     parser.add_argument(
         "--key", action="append", default=[], metavar="NAME+ID+KEY", help="a key you got elsewhere"
     )
@@ -883,6 +887,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a checkpoint a witness kept",
     )
     given = parser.parse_args(arguments)
+    if given.path is None:
+        parser.error("name the export: a .jsonl file, or a folder of them")
     try:
         keys = [parse_verifier_key(key) for key in given.key]
         notes = [path.read_bytes() for path in given.checkpoint]

@@ -41,7 +41,10 @@ def predecessor(
     never = "no other version held it" if to is None else "it did not hold it"
     why = "; ".join(passed if to is not None and passed else [*passed, f"{never}, as far as is known"])
     wanted = f"{model.reference}:{to}" if to is not None else f"{model.reference}"
-    raise StateError(f"there is no way back to {stage} of {wanted}: {why}", code="no-way-back")
+    raise StateError(
+        f"there is no way back to {stage} of {wanted}: {why}. A promotion brings any version there",
+        code="no-way-back",
+    )
 
 
 def _former(connection: Connection, model_id: int, stage: str) -> Iterator[tuple[Version, datetime]]:

@@ -138,6 +138,11 @@ def test_the_verifier_runs_alone_and_tells_people_and_scripts(book: Book, tmp_pa
     code, out, _ = run(path)
     assert code == 0
     assert "compare it with one you got elsewhere" in out
+    code, _, error = run()
+    assert (code, error.splitlines()[-1]) == (
+        2,
+        "verify.py: error: name the export: a .jsonl file, or a folder of them",
+    )
     path.write_bytes(path.read_bytes().replace(b'"seq":7,', b'"seq":8,'))
     code, out, _ = run(path)
     assert code == 1

@@ -124,7 +124,7 @@ def test_evidence_is_checked_by_the_one_file_beside_it(gateway: Served, tmp_path
 
 def verdicts(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, str]]:
     """What the file in the folder says of it, and what a Waypost does."""
-    alone = [sys.executable, str(folder / "verify.py"), str(folder)]
+    alone = [sys.executable, str(folder / "verify.py")]
     done = subprocess.run(alone, capture_output=True, text=True, timeout=60, check=False)
     capsys.readouterr()
     return [(done.returncode, done.stdout), (run(["audit", "verify", str(folder)]), capsys.readouterr().out)]

@@ -171,6 +171,7 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
     back = {"model": "fraud/scorer", "dry_run": True}
     refused = guarded.ask("POST", "/api/v1/rollbacks", token=approver, json=back)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-way-back")
+    assert refused.json()["detail"].endswith(". A promotion brings any version there")
     shown = guarded.ask("GET", "/rollback/fraud/scorer", token=approver, headers={"Accept": "text/html"})
     assert "There is no way back" in shown.text
     assert "no other version held it, as far as is known" in shown.text
