@@ -1,6 +1,6 @@
 """Azure Machine Learning: the models of a workspace, or of a registry.
 
-Plain HTTP, none of the vendor's code: see `adapters/KINDS.md` for what was confirmed with its client.
+Plain HTTP, none of the vendor's code: see `adapters/README.md` for what was confirmed with its client.
 """
 
 from adapters.azureml.adapter import AzuremlAdapter

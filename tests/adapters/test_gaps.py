@@ -1,4 +1,4 @@
-"""The page about the kinds names every check that a kind is known to fail, and no other."""
+"""The guide names every check that a kind is known to fail, and no other."""
 
 import importlib
 import re
@@ -8,7 +8,7 @@ from adapters.conformance import CHECKS
 from adapters.conformance.harness import Harness
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "adapters" / "KINDS.md"
+PAGE = ROOT / "adapters" / "README.md"
 WHERE = (
     "adapters/emulators/*/harness.py", "tests/adapters/*/harness.py", "tests/adapters/*/test_conformance.py",
     "tests/adapters/rest/test_fastapi.py", "tests/vendors/test_*.py",
@@ -34,7 +34,7 @@ def test_the_page_tells_every_gap() -> None:
         for check, gap in one.gaps.items()
         if gap.reason != NO_WRITES
     }
-    section = PAGE.read_text().partition("## What each kind passes")[2].partition("\n## ")[0]
+    section = PAGE.read_text().partition("## 7. What each kind passes")[2].partition("\n## ")[0]
     checks = {check.name for check in CHECKS}
     told = {
         (kind, name)
