@@ -61,8 +61,8 @@ def environment(tmp_path: Path) -> Path:
 def fake(programs: Path, folder: Path) -> Iterator[str]:
     """The generated package's own fake, as a process; its address."""
     with reserved_port() as port:
-        words = [str(programs / "python"), "-m", "waypost_acme.fake", "--token", TOKEN, "--port", str(port)]
-        address = f"http://127.0.0.1:{port}/api"
+        words = [str(programs / "python"), "-m", "waypost_acme.fake", str(port), TOKEN]
+        address = f"http://127.0.0.1:{port}"
 
         def ready() -> bool:
             try:

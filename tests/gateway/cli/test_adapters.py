@@ -211,7 +211,7 @@ def test_a_name_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureFixt
 def test_a_live_check_fails_where_no_version_is_understood(
     toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace('one["number"]))', 'one["numbre"]))'))
+    toy.write_text(toy.read_text().replace('one["number"]))', 'one["no"]))'))
     assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
     said = capsys.readouterr()
     assert "FAIL  versions_are_understood" in said.out
@@ -223,8 +223,8 @@ def test_a_live_check_fails_where_no_version_is_understood(
 def test_the_line_of_an_author_s_error_is_named(
     toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy.write_text(toy.read_text().replace('page["models"]', 'page["modles"]'))
-    number = next(at for at, line in enumerate(toy.read_text().splitlines(), 1) if "modles" in line)
+    toy.write_text(toy.read_text().replace('page["models"]', 'page["model"]'))
+    number = next(at for at, line in enumerate(toy.read_text().splitlines(), 1) if 'page["model"]' in line)
     where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in records)"
     assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 1
     assert where in capsys.readouterr().err
