@@ -38,6 +38,10 @@ def metadata() -> MetaData:
     for index in (index for table in METADATA.tables.values() for index in table.indexes):
         if (where := index.info.get("where")) is not None:
             index.dialect_kwargs["sqlite_where"] = index.dialect_kwargs["postgresql_where"] = text(where)
+        if (
+            column := index.info.get("beginnings")
+        ) is not None:  # by which rows are found, whatever the collation
+            index.dialect_kwargs["postgresql_ops"] = {column: "text_pattern_ops"}
     return METADATA
 
 

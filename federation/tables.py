@@ -319,7 +319,7 @@ journal = Table(
     Index("journal_by_registry", "registry_id", "seq"),
     Index("journal_by_action", "action", "seq"),
     Index("journal_by_actor", "actor", "seq"),
-    Index("journal_by_ref", "ref", "seq", postgresql_ops={"ref": "text_pattern_ops"}),
+    Index("journal_by_ref", "ref", "seq", info={"beginnings": "ref"}),
 )
 """One entry of the journal. `entry` are the exact bytes that are hashed; other columns find it."""
 

@@ -6,14 +6,16 @@ so the files are searched as bytes: the standard library's `packages_distributio
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-NAMES = ("adapters", "federation", "gateway")
 OURS = "waypost"
-MARKS = {"RECORD": ("/", ".py,"), "top_level.txt": ("\n", "\r\n")}
-"""By a distribution's file that lists what it brings: what follows a name of ours at the start of a line."""
+LISTS = {
+    "RECORD": re.compile(rb"\n(adapters|federation|gateway)(?:/|\.py,)"),
+    "top_level.txt": re.compile(rb"\n(adapters|federation|gateway)(?=\r?\n)"),
+}
+"""A distribution's files that list what it brings: what stands there, behind the end of a line, of a name of ours."""
 
 
 class ForeignPackageError(Exception):
@@ -53,15 +55,14 @@ def _claims(folder: str) -> Iterator[tuple[str, str]]:
         distribution = stem.partition("-")[0]
         if suffix not in ("dist-info", "egg-info") or distribution.lower() == OURS:
             continue
-        for file, marks in MARKS.items():
-            listed = b"\n" + _bytes(Path(entry.path, file)) + b"\n"
-            for name in NAMES:
-                if any(f"\n{name}{mark}".encode() in listed for mark in marks):
-                    yield distribution, name
+        for file, ours in LISTS.items():
+            for found in ours.finditer(b"\n" + _bytes(f"{entry.path}/{file}") + b"\n"):
+                yield distribution, found[1].decode()
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hundreds of paths take longer to make than to read
+            return file.read()
     except OSError:
         return b""

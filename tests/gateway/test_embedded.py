@@ -26,7 +26,7 @@ sys.exit(code)
 """
 SERVER = frozenset({"granian", "sqlalchemy", "litestar", "federation.tables", "prometheus_client"})
 """What a command that asks a gateway elsewhere, or nobody, does without."""
-OTHERS = frozenset({"alembic", "litestar", "prometheus_client", "structlog",
+OTHERS = frozenset({"alembic", "litestar", "prometheus_client", "structlog", "sqlalchemy.dialects.postgresql",
                     "cryptography.x509", "jinja2", "joserfc", "cyclonedx", "pydantic.v1",
                     "gateway.docs", "gateway.pages", "gateway.door.sign_in", "gateway.worker", "granian"})  # fmt: skip
 """What no command needs that reads the database."""

@@ -31,6 +31,13 @@ def test_a_package_that_brings_one_of_our_names_is_named(tmp_path: Path) -> None
         guard.require_own_names([str(tmp_path)])
 
 
+def test_each_name_of_a_package_that_brings_several_is_told(tmp_path: Path) -> None:
+    install(tmp_path, "several", top_level_txt="adapters\nfederation\r\ngateway\r\n")
+    assert guard.foreign_owners([str(tmp_path)]) == dict.fromkeys(
+        ("adapters", "federation", "gateway"), "several"
+    )
+
+
 def test_our_own_files_and_names_that_only_begin_like_ours_are_no_strangers(tmp_path: Path) -> None:
     install(tmp_path, "waypost", RECORD="adapters/__init__.py,sha256=x,1\n")
     install(
