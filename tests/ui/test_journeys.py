@@ -211,16 +211,18 @@ def test_may_this_encoder_be_archived_in_two_clicks(seen: Visit) -> None:
     assert "would break" in seen.page.inner_text("main")
 
 
+def rankers_in_production(shop: Served) -> list[str]:
+    """The versions of the product ranker that are in production."""
+    versions = shop.client.get("/models/search/product-ranker").json()["versions"]
+    return [one["version"] for one in versions if one["stage"] == "production"]
+
+
 def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
     seen_alone: Visit, own_shop: Served
 ) -> None:
-    def in_production() -> list[str]:
-        versions = own_shop.client.get("/models/search/product-ranker").json()["versions"]
-        return [one["version"] for one in versions if one["stage"] == "production"]
-
-    assert in_production() == ["4"]
+    assert rankers_in_production(own_shop) == ["4"]
     own_shop.client.put("/models/search/product-ranker/aliases/champion", json={"version": "5"})
-    until(lambda: in_production() == ["5"], "another version is in production")
+    until(lambda: rankers_in_production(own_shop) == ["5"], "another version is in production")
     with seen_alone.journey("/models/search/product-ranker", 3):
         assert "Version 5 is in production" in seen_alone.page.inner_text("main")
         seen_alone.page.get_by_role("link", name="Roll back", exact=True).click()
@@ -230,7 +232,7 @@ def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
         seen_alone.page.wait_for_url("**/promotions/**")
     promotion = seen_alone.page.url.removeprefix(seen_alone.url)
     seen_alone.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
-    assert in_production() == ["4"]
+    assert rankers_in_production(own_shop) == ["4"]
     told = {"ref": "search/product-ranker:4", "action": "promotion.proposed"}
     (entry,) = own_shop.client.get("/audit", params=told).json()["entries"]
     until(
@@ -248,11 +250,7 @@ def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
 def test_where_no_way_back_is_known_another_version_is_brought_back_in_three_clicks(
     seen_alone: Visit, own_shop: Served
 ) -> None:
-    def in_production() -> list[str]:
-        versions = own_shop.client.get("/models/search/product-ranker").json()["versions"]
-        return [one["version"] for one in versions if one["stage"] == "production"]
-
-    assert in_production() == ["4"]
+    assert rankers_in_production(own_shop) == ["4"]
     with seen_alone.journey("/models/search/product-ranker", 3):
         seen_alone.page.get_by_role("link", name="Roll back", exact=True).click()
         assert "no other version held it" in seen_alone.page.inner_text(".mistake")
@@ -263,7 +261,7 @@ def test_where_no_way_back_is_known_another_version_is_brought_back_in_three_cli
         seen_alone.page.wait_for_url("**/promotions/**")
     promotion = seen_alone.page.url.removeprefix(seen_alone.url)
     seen_alone.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
-    assert in_production() == ["3"]
+    assert rankers_in_production(own_shop) == ["3"]
 
 
 def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
