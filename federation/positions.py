@@ -43,7 +43,11 @@ class Positions:
             return changes.newest(connection)
 
     def behind(self, position: int) -> str:
-        """How far a position is behind the newest change, in words. Errors: `DatabaseError`."""
+        """How far a position is behind the newest change, in words; -1 stands for what does not exist yet. Errors:
+        `DatabaseError`.
+        """
+        if position < 0:
+            return "not made yet"
         with reading(self.engine) as connection:
             try:
                 next_ones = changes.after(connection, position, 1)

@@ -152,10 +152,10 @@ class Freshness(msgspec.Struct, frozen=True):
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`total` counts what is found: versions, and models without any; `versions` and `models` count each. All are
     exact. `understood` says what parts of the query mean besides their words, `relaxed` which of its words a hit need
-    not have. `nothing_fits`: there is no hit, and what comes nearest stands apart, in `near`. `unknown` are qualifiers
-    that no hit can have. `by_meaning`: words found too little, and what is close to them in meaning stands among the
-    others. `partial` says that a registry could not be read whole, or that the index has yet to take in
-    what was read.
+    not have, without those that say nothing. `nothing_fits`: there is no hit, and what comes nearest stands apart, in
+    `near`. `unknown` are qualifiers that no hit can have. `by_meaning`: words found too little, and what is close to
+    them in meaning stands among the others. `partial` says that a registry could not be read whole, or that the index
+    has yet to take in what was read.
     """
 
     query: str

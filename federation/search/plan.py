@@ -45,11 +45,6 @@ class Slot:
         return self.reading is not None and self.reading.meaning == "guess"
 
     @property
-    def sorts(self) -> bool:
-        """Whether it says what hits are sorted by."""
-        return self.reading is not None and self.reading.meaning == "sort"
-
-    @property
     def cost(self) -> int:
         """What leaving it out costs."""
         return COST_OF_A_WORD if self.reading is None else COST[self.reading.meaning]

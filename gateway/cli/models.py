@@ -58,6 +58,10 @@ def show(
         _show_version(found)
     if native and not invocation.json:
         emit_json(found["native"])
+    if found.get("registry_state") not in ("ok", "", None):
+        say(
+            f"{found['registry']} is {found['registry_state']}: `waypost registries list` says why and since when"
+        )
     if found.get("deleted_at"):
         say(
             f"{found['ref']} was deleted, noticed {when(found['deleted_at'])}: this is what was known of it last"

@@ -85,7 +85,7 @@ def _probe(name: str, team: str, address: str, token: str) -> int:
     waypost.registries.check(spec)
     found = probe_spec(waypost, spec)
     if found["error"]:
-        say(found["error"])
+        say(found["error"].replace("the registry's `url`", "`--mlflow`").replace("`url`", "`--mlflow`"))
         return int(found["code"])
     say(f"MLflow {found['version'] or ''} answers at {address}")
     for line in found["missing"]:

@@ -128,7 +128,7 @@ def test_who_approved_a_version_is_proved_offline_in_three_commands(file: Path, 
 
 
 def test_a_registry_that_breaks_is_noticed_explained_and_mended_in_three_commands(
-    file: Path, mlflow_server: Server
+    file: Path, mlflow_server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shell = TypingUser("--config", str(file))
     shell.type("sync")
@@ -137,6 +137,8 @@ def test_a_registry_that_breaks_is_noticed_explained_and_mended_in_three_command
         file.write_text(right.replace(mlflow_server.url, f"http://127.0.0.1:{nobody}"))
         shell.type("registries", "apply")
         shell.type("sync", code=UNREACHABLE)
+    assert run(["show", "ml/scorer:1", "--config", str(file)]) == OK
+    assert "ml is failing" in capsys.readouterr().err, "also whoever looks at a version notices"
     with shell.journey(3):
         (broken,) = shell.type("registries", "list")["registries"]
         assert broken["state"] == "failing"

@@ -1,6 +1,6 @@
 """One gateway over the models of the demo, and one browser, for all tests of the pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -58,15 +58,15 @@ approvals = [{ count = 1, from = ["role:approver"] }]
 
 
 @contextmanager
-def open_shop(folder: Path, config: str = "") -> Iterator[Served]:
-    """A gateway that has read its three registries. Its folder holds a folder for each."""
-    for name, team in TEAMS.items():
+def open_shop(folder: Path, config: str = "", teams: Mapping[str, str] = TEAMS) -> Iterator[Served]:
+    """A gateway that has read its registries. Its folder holds a folder for each."""
+    for name, team in teams.items():
         (folder / name).mkdir()
         config += REGISTRY.format(name=name, team=team, folder=folder / name, stages=STAGES.get(name, ""))
     with served(folder, config=config, plugins=PLUGINS) as gateway:
         if config.startswith(GUARDED):
             gateway.client.headers["Authorization"] = f"Bearer {token_of(gateway, 'operator', 'operator')}"
-        runs = [gateway.client.post(f"/registries/{name}/sync").json()["id"] for name in TEAMS]
+        runs = [gateway.client.post(f"/registries/{name}/sync").json()["id"] for name in teams]
         until(
             lambda: all(gateway.client.get(f"/syncs/{run}").json()["state"] == "ok" for run in runs),
             "the registries are read",

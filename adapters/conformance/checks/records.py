@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from adapters.conformance.check import check
 from adapters.conformance.lab import CheckFailed, Lab, is_text, require
 from adapters.contract import Snippet
 from adapters.errors import UnsupportedError
-from adapters.records import Details, EndpointRecord, ModelRecord, Record, Schema, VersionRecord
+from adapters.records import Details, EndpointRecord, Key, ModelRecord, Record, Schema, VersionRecord
 
 LANGUAGES = {"python", "shell", "curl"}
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -297,12 +298,17 @@ def an_endpoint_is_seen(lab: Lab) -> None:
 
 @check()
 def traffic_adds_up(lab: Lab) -> None:
-    """An endpoint's shares lie between 0 and 100 % and add up to no more than 100 %."""
+    """An endpoint's shares lie between 0 and 100 %; those of one version add up to no more than 100 %."""
     for record in lab.look():
         if isinstance(record, EndpointRecord):
             shares = [traffic.percent for traffic in record.traffic]
             require(all(0 <= share <= 100 for share in shares), f"{record.name} has the shares {shares}")
-            require(sum(shares) <= 100.01, f"the traffic of {record.name} adds up to {sum(shares)} %")
+            of_version: defaultdict[Key, float] = defaultdict(float)
+            for traffic in record.traffic:
+                of_version[traffic.version] += traffic.percent
+            for version, sum_ in of_version.items():
+                told = f"the traffic of {version.native_id} on {record.name} adds up to {sum_} %"
+                require(sum_ <= 100.01, told)
             kinds = {traffic.version.kind for traffic in record.traffic}
             require(kinds <= {"version"}, f"{record.name} serves something that is no version")
 

@@ -123,12 +123,9 @@ class SearchRun:
         """What is found after a position, None for the first page."""
         demand, counts = self._demand(position)
         hits, after = self._page(demand, position, counts)
-        filler = [slot.typed for slot in plans.slots_of(self.typed) if slot.is_filler and not slot.sorts]
-        out = demand.lacks
         found = Found(
             counts, hits, corrections(hits, demand.corrected), after, self._chips(),
-            tuple(dict.fromkeys([*filler, *out])) if demand.whole != self.typed or out else (),
-            by_meaning=bool(demand.near),
+            tuple(dict.fromkeys(demand.lacks)), by_meaning=bool(demand.near),
         )  # fmt: skip
         if not demand.fits:
             found = replace(found, counts=facets.NONE, hits=(), next_cursor=None, near=hits)

@@ -101,6 +101,7 @@ def test_init_writes_nothing_when_nobody_answers(tmp_path: Path) -> None:
     done = waypost(tmp_path, "init", "--mlflow", "http://127.0.0.1:9", "--name", "fraud", "--team", "risk")
     assert done.returncode == 3
     assert "127.0.0.1:9" in done.stderr
+    assert "check `--mlflow`" in done.stderr, "the option that was typed, not the setting that it becomes"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,6 +156,15 @@ def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert any("away" in finding["what"] and "127.0.0.1:9" in finding["found"] for finding in wrong), wrong
     assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_of_a_new_database_that_nothing_was_made_yet(tmp_path: Path) -> None:
+    (tmp_path / "waypost.toml").touch()
+    assert waypost(tmp_path, "migrate").returncode == 0
+    found = json.loads(waypost(tmp_path, "doctor", "--json").stdout)
+    assert [(one["state"], one["found"]) for one in found if one["what"] == "index"] == [
+        ("warn", "not made yet")
+    ]
 
 
 def test_completion_is_offered_to_shells(tmp_path: Path) -> None:

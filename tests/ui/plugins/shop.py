@@ -54,11 +54,16 @@ HOSTILE = {
     "{{ 7 * 7 }} 'quoted' \"twice\" & more": "A name for a template.",
 }
 
+LONGEST = "longest" * 9
+"""The name of a registry in which all is as long as it may be, or as anybody would make it."""
+LONG = "Unbroken" * 30
+"""What no line can be broken in."""
+
 
 class ShopConfig(AdapterConfig):
     """Which part of the shop, and where its files lie."""
 
-    registry: str = Field(description="fraud, search or hostile")
+    registry: str = Field(description="fraud, search, hostile, or what holds the longest names")
     folder: Path = Field(description="folder of `down`, `slow` and `written.json`")
 
 
@@ -134,6 +139,8 @@ class ShopAdapter(Adapter):
     def _records(self) -> list[Record]:
         if self.config.registry == "hostile":
             return hostile()
+        if self.config.registry == LONGEST:
+            return longest()
         written = self._written()
         (registry,) = (one for one in REGISTRIES if one.name == self.config.registry)
         models: list[Record] = []
@@ -233,3 +240,50 @@ def hostile() -> list[Record]:
             )
         )
     return models + versions
+
+
+def longest() -> list[Record]:
+    """A model and two versions whose every name, value and sentence is long; the second needs the first."""
+    key = Key("model", "0")
+    model = ModelRecord(
+        key=key,
+        name=LONG,
+        description=f"{LONG} {'and so on ' * 60}",
+        owner=f"{LONG}@shop.example",
+        license=LONG,
+        tags={f"{LONG}{place}": LONG for place in range(3)},
+        aliases={f"{LONG}{place}": "2" * 90 for place in range(3)},
+        url=f"https://shop.example/{LONG}",
+    )
+    columns = tuple(Column(f"{LONG}{place}", f"{LONG}[-1, 384]") for place in range(3))
+    return [
+        model,
+        *(
+            VersionRecord(
+                key=Key("version", f"0:{number}"),
+                model=key,
+                version=number * 90,
+                description=LONG,
+                stage="Production",
+                state=f"{LONG}: {LONG} {'because ' * 40}",
+                tags={LONG: LONG, **({"depends_on": f"{LONG}:{'1' * 90}"} if number == "2" else {})},
+                metrics={f"{LONG}{place}": 1234567890.123456789 * int(number) for place in range(3)},
+                params={f"{LONG}{place}": LONG for place in range(3)},
+                framework=LONG,
+                owner=f"{LONG}@shop.example",
+                creator=LONG,
+                schema=Schema(columns, columns),
+                artifact_uri=f"s3://{LONG}/{LONG}",
+                artifact_digest=LONG,
+                lineage=Lineage(
+                    run_id=LONG,
+                    commit=LONG,
+                    repository=f"https://git.shop.example/{LONG}",
+                    datasets=tuple(Dataset(f"{LONG}{place}", LONG, f"s3://{LONG}") for place in range(3)),
+                ),
+                created_at=BEGAN,
+                native={LONG: LONG},
+            )
+            for number in ("1", "2")
+        ),
+    ]
