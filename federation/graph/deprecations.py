@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, insert, select, update
+from sqlalchemy import Connection, Dialect, Select, bindparam, insert, select, update
 
 from federation import tables as spine
 from federation.access import Permission, Principal, View
@@ -121,13 +121,18 @@ def deprecated(connection: Connection, view: View, refs: Collection[str]) -> dic
     return found
 
 
+def said_query(view: View) -> Select[Any]:
+    """What is said of the model of a `registry` and a `model`, as they stand in a reference."""
+    called = (_registries.name == bindparam("registry", ""), _models.name == bindparam("model", ""))
+    return _query(view).where(*called)
+
+
 @lru_cache(COMPILED)
 def _of_model(dialect: Dialect, view: View) -> Statement:
-    called = (_registries.name == bindparam("registry", ""), _models.name == bindparam("model", ""))
-    return prepare(dialect, _query(view).where(*called))
+    return prepare(dialect, said_query(view))
 
 
-def _query(view: View) -> Any:
+def _query(view: View) -> Select[Any]:
     return (
         select(tables.deprecation, _registries.name.label("registry"), _models.name.label("model"))
         .join(spine.model, _models.id == _said.model_id)

@@ -1,24 +1,34 @@
 """The answer to "what breaks if …": the blast radius with names, in pages, with the state of what is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, select
 
 from federation.access import EVERYTHING, View
 from federation.errors import UnknownError
 from federation.graph import paging
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
 from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
-from federation.graph.deprecations import deprecated
+from federation.graph.deprecations import deprecated, said_query
 from federation.graph.names import Named, Registry, ServingEndpoint, endpoints_of, named
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Cause, Forecast, Subject, locate
-from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
+from federation.graph.unresolved import (
+    mentions,
+    named_by,
+    naming,
+    naming_query,
+    unreadable,
+    unreadable_line,
+    unreadable_query,
+)
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import ReferenceSyntaxError, parse
 
 TEAMS_SHOWN = 100
@@ -92,15 +102,16 @@ def _answer(
     most = 0 if everything else limit if cursor is None else None
     found = blast(snapshot, subject.nodes, effects, visible, depth, most=most, large=large)
     own = own_endpoints(connection, reach, forecast.names(subject.versions), known) if found.served else []
-    vague = unreadable(connection, reach)
+    some = _some(connection, view, reach, subject)
+    vague = unreadable(connection, reach) if some.unreadable else []
     mentioning = [row for row in vague if mentions(row.wanted, subject)]
-    unresolved = [] if everything else naming(connection, view, subject, known, mentioning)
+    unresolved = [] if everything else naming(connection, view, subject, known, mentioning, some=some.naming)
     missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
     if len(unresolved) > len(mentioning):
         missing.append("something unknown of this name is needed by others: see `unresolved`")
     if vague:
         missing.append(unreadable_line(len(vague)))
-    named_by = [] if subject.reference is None else [str(subject.reference)]
+    said = deprecated(connection, view, [str(subject.reference)]) if some.deprecated else {}
     page = AffectedPage(connection, snapshot, view, known, found, effects)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
     return ImpactAnswer(
@@ -118,8 +129,31 @@ def _answer(
         affected=items,
         unresolved=unresolved,
         next_cursor=next_cursor,
-        deprecated=next(iter(deprecated(connection, view, named_by).values()), None),
+        deprecated=next(iter(said.values()), None),
     )
+
+
+class _Some(NamedTuple):
+    """Whether there is any of what is said beside the graph. Mostly there is none, and one statement tells."""
+
+    unreadable: bool
+    naming: bool
+    deprecated: bool
+
+
+def _some(connection: Connection, view: View, reach: View, subject: Subject) -> _Some:
+    wanted = {} if subject.reference is None else named_by(subject.reference)
+    [found] = _any(connection.dialect, view, reach).bare(cursor_of(connection), wanted)
+    return _Some(*map(bool, found))
+
+
+@lru_cache(COMPILED)
+def _any(dialect: Dialect, view: View, reach: View) -> Statement:
+    queries = (unreadable_query(reach), naming_query(view), said_query(view))
+    asked: Iterator[Any] = (
+        query.exists().label(name) for query, name in zip(queries, _Some._fields, strict=True)
+    )
+    return prepare(dialect, select(*asked))
 
 
 def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = False) -> list[str]:

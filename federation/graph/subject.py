@@ -22,7 +22,7 @@ from federation.graph.names import Named, Registry, named
 from federation.graph.resolve import CHUNK, Incarnation, choose, chunks, lives
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
-from federation.graph.words import SELECTORS, NodeKind
+from federation.graph.words import SELECTORS, EdgeKind, NodeKind
 from federation.prepared import COMPILED, Statement, begins, cursor_of, prepare
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
 from federation.registry_names import former_names
@@ -303,8 +303,11 @@ class Forecast:
 
         Of a model's thousands few are; the others have no effect that anybody meets.
         """
+        down = self.snapshot.down
         known = np.array([node for node in versions if node < len(self.snapshot.nodes["kind"])], np.int32)
-        found: dict[int, list[Any]] = {node: [] for node in self.snapshot.down.leading(known).tolist()}
+        found: dict[int, list[Any]] = {node: [] for node in down.leading(known).tolist()}
+        if not (down.neighbours(known)[1] == EdgeKind.MEANS).any():
+            return found
         for part in chunks(versions):
             places = 1 if len(part) == 1 else CHUNK  # the last one again where places are left over
             wanted = dict(zip(_MEANT, part + part[-1:] * (places - len(part)), strict=False))

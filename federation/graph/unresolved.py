@@ -22,7 +22,7 @@ from federation.graph.resolve import (
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
 from federation.prepared import COMPILED, Prepared, Statement, among, cursor_of, prepare, usual
-from federation.references import encode_part, parse_depends_on
+from federation.references import Reference, encode_part, parse_depends_on
 
 SHOWN = 100
 
@@ -33,40 +33,47 @@ def naming(
     subject: Subject,
     known: dict[int, Registry],
     mentioning: Sequence[Any] = (),
+    *,
+    some: bool = True,
 ) -> list[Unresolved]:
     """Statements that name the subject's model but nothing that is known of it: they may mean it. Before them those
-    that nobody can read (`mentioning`).
+    that nobody can read (`mentioning`). `some` is whether `naming_query` finds any.
     """
     if subject.reference is None:
         return []
     registry, model = subject.reference.registry, encode_part(subject.reference.model)
-    wanted = {"model": model, "registry": registry, "second": f"{registry}/{model}"}
-    cursor, shown, any_at_all = cursor_of(connection), *_naming(connection.dialect, view)
-    # Mostly nobody does, and to be told so takes a tenth of the time that the list does.
-    rows = shown.rows(cursor, wanted) if any_at_all.rows(cursor, wanted) else []
+    wanted = named_by(subject.reference)
+    rows = _naming(connection.dialect, view).rows(cursor_of(connection), wanted) if some else []
     if "/" in model and view.registry_ids is not None:
         rows = sorted([*rows, *_led_out_of_sight(connection, view, model)], key=_by_id)[:SHOWN]
     rows = [row for row in rows if registry in {getattr(one, "registry", "") for one in readings_of(row)}]
     return unresolved(connection, view, [*mentioning[:SHOWN], *rows], known)
 
 
-@lru_cache(COMPILED)
-def _naming(dialect: Dialect, view: View) -> tuple[Statement, Statement]:
+def named_by(ref: Reference) -> dict[str, str]:
+    """What is given to a statement with `naming_query` in it."""
+    registry, model = ref.registry, encode_part(ref.model)
+    return {"model": model, "registry": registry, "second": f"{registry}/{model}"}
+
+
+def naming_query(view: View) -> Select[Any]:
+    """The edges that name a model and lead nowhere."""
     edge = tables.edge.c
     model: BindParameter[str] = bindparam("model", "")
     second: BindParameter[str] = bindparam("second", "")
     is_first = and_(edge.wanted_model == model, edge.wanted_registry == bindparam("registry", ""))
     is_second = and_(edge.wanted_model == second, edge.origin == "backend")
-    found = _stated_by(view).where(
+    return _stated_by(view).where(
         usual(edge.target.is_(None)),
         ~edge.gone,
         edge.wanted_model.in_([model, second]),  # an index is asked for these, not for either of two pairs
         or_(is_first, is_second),
     )
-    return (
-        prepare(dialect, found.order_by(edge.id).limit(SHOWN)),
-        prepare(dialect, found.with_only_columns(edge.id).limit(1)),
-    )
+
+
+@lru_cache(COMPILED)
+def _naming(dialect: Dialect, view: View) -> Statement:
+    return prepare(dialect, naming_query(view).order_by(tables.edge.c.id).limit(SHOWN))
 
 
 def _stated_by(view: View) -> Select[Any]:
@@ -92,13 +99,18 @@ def unreadable(connection: Connection, view: View) -> list[Any]:
     return _unreadable(connection.dialect, view).rows(cursor_of(connection), {})
 
 
-@lru_cache(COMPILED)
-def _unreadable(dialect: Dialect, view: View) -> Statement:
+def unreadable_query(view: View) -> Select[Any]:
+    """The same as a query."""
     edge = tables.edge.c
     vague = and_(
         edge.wanted_model == UNREADABLE, edge.wanted_registry == "", edge.target.is_(None), ~edge.gone
     )
-    return prepare(dialect, _stated_by(view).where(vague).order_by(edge.id))
+    return _stated_by(view).where(vague)
+
+
+@lru_cache(COMPILED)
+def _unreadable(dialect: Dialect, view: View) -> Statement:
+    return prepare(dialect, unreadable_query(view).order_by(tables.edge.c.id))
 
 
 def unreadable_line(number: int) -> str:
