@@ -1,4 +1,6 @@
-"""A question about a whole model costs as many statements whether it has few versions or many."""
+"""A question about a whole model costs as many statements whether it has few versions or many, and one about a version
+that nothing is said of costs few.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,16 @@ from federation.references import Reference
 from tests.federation.graph.estate import Estate
 
 
-def statements(estate: Estate, model: str, action: Action) -> tuple[int, list[tuple[str, bool, str]]]:
+def statements(
+    estate: Estate, model: str, action: Action, version: str | None = None
+) -> tuple[int, list[tuple[str, bool, str]]]:
     """How many a question takes, when what is compiled and remembered is so, and who is affected."""
     seen: list[str] = []
 
     def trace(connection: Any, _: Any) -> None:
         connection.set_trace_callback(seen.append)
 
-    question = Question(Reference("ml", model))
+    question = Question(Reference("ml", model, version=version))
     estate.graph.impact(EVERYTHING, question, action)
     event.listen(estate.engine, "connect", trace, insert=True)
     estate.engine.dispose()
@@ -51,4 +55,23 @@ def test_a_model_of_many_versions(tmp_path: Path) -> None:
         ("ml/few-user0:1", True, "follows ml/few, which means ml/few:3, which would be archived"),
         ("ml/few-user9:1", True, "follows ml/few@champion, which means ml/few:2, which would be archived"),
     ]
+    estate.engine.dispose()
+
+
+def test_a_version_of_which_nobody_says_anything(tmp_path: Path) -> None:
+    """What it is, what is said beside the graph, the names of who is hit; and where a transaction begins and ends."""
+    estate = Estate(tmp_path)
+    estate.join("ml", "risk")
+    quiet, user = estate.model("quiet"), estate.model("user")
+    estate.put("ml", quiet, *(estate.version(quiet, number) for number in "12"))
+    estate.put("ml", user, estate.version(user, "1", tags={"depends_on": "quiet:1"}))
+    estate.settle()
+    plain, found = statements(estate, "quiet", "archive", "1")
+    assert (plain, found) == (5, [("ml/user:1", True, "pinned to ml/quiet:1, which would be archived")])
+    follower = estate.model("follower")
+    estate.put("ml", follower, estate.version(follower, "1", tags={"depends_on": "quiet"}))
+    estate.settle()
+    followed, found = statements(estate, "quiet", "archive", "2")
+    assert followed > plain
+    assert [ref for ref, _, _ in found] == ["ml/follower:1"]
     estate.engine.dispose()
