@@ -11,9 +11,11 @@ _PLAIN = re.compile(r"[^\s\"()*]+")
 
 
 def quoted(text: str, also: str = "") -> str:
-    """As the language wants it: in double quotes where it would not be one word."""
+    """As the language wants it: in double quotes where it would not be one word. `also` are characters that are
+    not plain there."""
     if (
         _PLAIN.fullmatch(text)
+        and text not in ("OR", "AND")
         and not text.startswith(("-", ">", "<"))
         and not set(also) & set(text.lstrip("-"))
     ):

@@ -21,6 +21,7 @@ from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
 from federation.search.lexicon import CODE, Concept, Lexicon, Phrase
+from federation.search.syntax import quoted
 from federation.search.told import SCALE
 from federation.search.words import chunks, fold, singular, spans
 
@@ -162,11 +163,10 @@ def _listed(field: str, values: Iterable[str]) -> str:
 
 
 def _value(text: str) -> str:
-    """As a value of the language: quoted where it is not one plain word."""
-    if re.fullmatch(r"[\w./@+-]+\*?", text) and text not in ("OR", "AND") and ".." not in text:
-        return text
-    escaped = text.rstrip("*").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """As a value of the language, which keeps its `*` at the end where it needs no quotes."""
+    stem = text.rstrip("*")
+    written = quoted(stem)
+    return f"{written}*" if written == stem != text else written
 
 
 def _words(concepts: Iterable[Concept]) -> tuple[Phrase, ...]:

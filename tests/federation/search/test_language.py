@@ -1,7 +1,7 @@
 """The search language: what it understands, and what it says about a mistake."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from federation.search.fields import BY_NAME
@@ -182,9 +182,14 @@ def test_every_qualifier_survives_every_value(field: str, value: str) -> None:
     assert found is not None
 
 
+@example("OR")
+@example("AND")
 @given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=' "\\*()<>-~:.'), min_size=1))
 def test_any_name_is_asked_for_as_it_is_written(name: str) -> None:
     assume(name.strip() == name)
     assert parse(f"model:{quoted(name)}") == Qualifier(
         "model", None, (Is(name, False),), 0, len(f"model:{quoted(name)}")
     )
+    word = quoted(name, also=":")
+    found = parse(word)
+    assert isinstance(found, Phrase if word.startswith('"') else Word) and found.text == name
