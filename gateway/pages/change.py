@@ -178,7 +178,7 @@ def operations_page(
         found,
         found.operations,
         form=form,
-        title="Changes",
+        title="Operations",
         operations=found.operations,
         older=found.next_cursor,
         most=OF_A_FILE,

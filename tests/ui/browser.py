@@ -23,7 +23,7 @@ PATIENCE = 60_000
 """Milliseconds that a busy machine may take for one step: a wait ends as soon as what it waits for is there."""
 Theme = Literal["light", "dark"]
 SETTLED = """() => document.readyState === "complete"
-  && [...document.querySelectorAll("[data-drawing]")].every((el) => el.querySelector("svg[data-on]"))
+  && [...document.querySelectorAll("[data-drawing]")].every((el) => el.querySelector("svg[data-on], .mistake"))
   && [...document.querySelectorAll("[data-chart]")].every((el) => el.hasAttribute("aria-valuenow"))
   && [...document.querySelectorAll("[data-proof]")].every((el) => el.querySelector(".good, .mistake"))"""
 """Whether everything that a page fetches or draws by itself is there."""

@@ -82,6 +82,8 @@ def looked_at(seen: Visit, path: str, looks: tuple[Look, ...]) -> Iterator[str]:
             yield f"{at} answers {status} and {seen.page.inner_text('body')[:500]}"
         if seen.shifted() >= STILL:
             yield f"{at} moves: {seen.moved()}"
+        for mistake in seen.page.locator("[data-drawing] .mistake").all_inner_texts():
+            yield f"{at} is not drawn: {mistake}"
         if seen.overflows():
             yield f"{at} is wider than its window"
         yield from (f"{at}: {one}" for one in seen.axe())
