@@ -3,10 +3,10 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tantivy import Query, Searcher
+from tantivy import DocAddress, Query, Searcher
 
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
 from federation.search.fields import BY_NAME, facet_names
@@ -43,6 +43,13 @@ class ResultCounts:
     whole: bool
     per_model: Mapping[int, int] | None = None
     """How many documents of each model there are, where they were listed."""
+    listed: Sequence[tuple[Any, DocAddress]] | None = None
+    """All of them in the order of browsing, where they were listed so."""
+
+    @property
+    def told(self) -> "ResultCounts":
+        """What an answer says, without what it took to find out."""
+        return replace(self, per_model=None, listed=None)
 
 
 NONE = ResultCounts(0, 0, 0, {}, whole=True)
@@ -95,6 +102,16 @@ def count(
         whole=rest == 0,
         per_model=per_model,
     )
+
+
+def count_listed(searcher: Searcher, query: Query, listed: Sequence[tuple[Any, DocAddress]]) -> ResultCounts:
+    """The same, without facets, of a result that is listed."""
+    models: list[Any] = searcher.fast_field_values("model", [address for _, address in listed])
+    total, per_model = len(listed), Counter(models)
+    return ResultCounts(
+        total, total - _empty(searcher, query), len(per_model), {},
+        whole=False, per_model=per_model, listed=listed,
+    )  # fmt: skip
 
 
 def _empty(searcher: Searcher, query: Query) -> int:

@@ -52,7 +52,8 @@ BROWSE = (SortKey("browse", FieldType.Unsigned), TIE)
 @dataclass(frozen=True, slots=True)
 class Leg:
     """Documents in an order: the best ones of a search, or those that have what it is sorted by. `firsts` says that it
-    has of each model only the version that stands before the others; `found` are all of them, where they were read."""
+    has of each model only the version that stands before the others; `found` are all of them, where they were read, and
+    `listed` where they were listed by the first key."""
 
     query: Query
     keys: tuple[SortKey, ...]
@@ -60,6 +61,7 @@ class Leg:
     why: str = "matches"
     firsts: bool = False
     found: "Sequence[Ranked] | None" = None
+    listed: Sequence[tuple[Any, DocAddress]] | None = None
 
     def takes(self, values: Values) -> bool:
         """Whether these could be the values of a place in it."""
@@ -113,7 +115,10 @@ class IndexReader:
             return []
         if leg.keys[0].kind == FieldType.Json:
             return self._by_number(leg, after, limit)
-        found = self._page(leg.query, leg.keys, after, limit)
+        if leg.listed is not None and after is None:
+            found = self._ordered(leg.query, leg.keys, limit, leg.listed[: limit + 1])
+        else:
+            found = self._page(leg.query, leg.keys, after, limit)
         addresses = [address for _, address in found]
         models = self.searcher.fast_field_values("model", addresses)
         values = [values for values, _ in found]
@@ -133,10 +138,21 @@ class IndexReader:
             found += self._ordered(query, keys, limit - len(found))
         return found
 
-    def _ordered(self, query: Query, keys: Sequence[SortKey], limit: int) -> list[tuple[Values, DocAddress]]:
-        """The first ones by the first key; where it is equal, by the others."""
+    def listed(self, query: Query, key: SortKey, most: int) -> list[tuple[Any, DocAddress]] | None:
+        """All that a query finds, by one key; None where there are more than `most`."""
+        found = self._top(query, key, most + 1)
+        return found if len(found) <= most else None
+
+    def _ordered(
+        self,
+        query: Query,
+        keys: Sequence[SortKey],
+        limit: int,
+        listed: Sequence[tuple[Any, DocAddress]] | None = None,
+    ) -> list[tuple[Values, DocAddress]]:
+        """The first ones by the first key (`listed`: they are known); where it is equal, by the others."""
         key, rest = keys[0], keys[1:]
-        top = self._top(query, key, limit + 1)
+        top = self._top(query, key, limit + 1) if listed is None else listed
         tails = self._tails(rest, [address for _, address in top])
         whole = [((value, *tail), address) for (value, address), tail in zip(top, tails, strict=True)]
         if not rest or len({value for value, _ in top}) == len(top):

@@ -15,10 +15,12 @@ from federation.search import plan as plans
 from federation.search.answer import Chip, Correction, Hit, SearchError, SearchRequest, Unknown
 from federation.search.corrections import corrections
 from federation.search.cursor import PagePosition
+from federation.search.fields import BY_NAME
 from federation.search.highlight import Marker
 from federation.search.lexicon import Lexicon
 from federation.search.plan import PlanNode, Slot
 from federation.search.sorting import Sort, fingerprint, read_sort
+from federation.search.syntax import Between, Qualifier, leaves
 from federation.search.tantivy import facets, folder, hybrid, nearest, queries, relaxing, schema
 from federation.search.tantivy.clauses import Compiler, People, Tier
 from federation.search.tantivy.facets import ResultCounts
@@ -124,7 +126,7 @@ class SearchRun:
         demand, counts = self._demand(position)
         hits, after = self._page(demand, position, counts)
         found = Found(
-            counts, hits, corrections(hits, demand.corrected), after, self._chips(),
+            counts.told, hits, corrections(hits, demand.corrected), after, self._chips(),
             tuple(dict.fromkeys(demand.lacks)), by_meaning=bool(demand.near),
         )  # fmt: skip
         if not demand.fits:
@@ -172,7 +174,7 @@ class SearchRun:
         self, demand: Demand, position: PagePosition | None, counts: ResultCounts
     ) -> tuple[tuple[Hit, ...], str | None]:
         """The hits of a page, and the cursor of the next."""
-        legs = Legs(self._legs(demand))
+        legs = Legs(self._legs(demand, counts))
         rows, more = self._rows(legs, position, counts)
         plan = demand.whole
         slots = [*plans.positive_slots(plan), *map(plans.as_slot, plans.phrases(plan))]
@@ -247,7 +249,23 @@ class SearchRun:
         if not demand.fits:
             return facets.uncounted(whole=self._is_of_models(demand))
         query = self._bounded(self._matching(demand))
+        if self._is_listed_anyway(demand):
+            listed = self.state.reader.listed(query, BROWSE[0], facets.FEW)
+            if listed is not None:
+                return facets.count_listed(self.state.reader.searcher, query, listed)
         return facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
+
+    def _is_listed_anyway(self, demand: Demand) -> bool:
+        """Whether it asks for a range of numbers, which the versions of a model have or have not: no sum tells how many
+        models that are. Where no words give an order and no facets are counted, to list it all is then all there is
+        to do."""
+        if self.columns or demand.is_relaxed or any(True for _ in plans.positive_slots(demand.whole)):
+            return False
+        return any(
+            BY_NAME[leaf.name].match == "number" and any(isinstance(match, Between) for match in leaf.matches)
+            for leaf, _ in leaves(language.parse(self.request.q))
+            if isinstance(leaf, Qualifier)
+        )
 
     def _is_of_models(self, demand: Demand) -> bool:
         """Whether all versions of a model answer it alike."""
@@ -283,9 +301,9 @@ class SearchRun:
 
     # --- in which order -----------------------------------------------------------------------------
 
-    def _legs(self, demand: Demand) -> Iterable[Leg]:
+    def _legs(self, demand: Demand, counts: ResultCounts) -> Iterable[Leg]:
         if self.sort.field == "relevance":
-            return self._relevance(demand)
+            return self._relevance(demand, counts)
         matching = self._matching(demand)
         if self.sort.field == "metric":
             field = schema.number_column("metric", self.sort.metric)
@@ -308,7 +326,7 @@ class SearchRun:
             return self.compiler.tiers(demand.whole, self.request.q, typed)
         return chain.from_iterable(map(self.compiler.lesser_tiers, demand.plans))
 
-    def _relevance(self, demand: Demand) -> Iterator[Leg]:
+    def _relevance(self, demand: Demand, counts: ResultCounts) -> Iterator[Leg]:
         """A tier that says the same as an earlier one finds nothing, but keeps its number. Where a tier has models as a
         whole and one version of each is shown, the others need not be looked at."""
         earlier: list[Query] = []
@@ -328,7 +346,8 @@ class SearchRun:
             firsts = grouped and tier.whole
             if firsts:
                 query = queries.all_of([query, queries.term("meta", schema.FIRST_BY[keys[0].field])])
-            yield Leg(self._bounded(query), keys, tier.weight, tier.why, firsts)
+            # What is listed has no words, and so one tier, which holds it all.
+            yield Leg(self._bounded(query), keys, tier.weight, tier.why, firsts, listed=counts.listed)
             if not again and tier.query is not queries.NOTHING:
                 earlier.append(tier.query)
 

@@ -200,6 +200,26 @@ def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, se
     return explore(searches(groups_lead_with_the_best), cases, seed)
 
 
+def ranges_are_listed_alike(held: list[list[Document]], requests: list[SearchRequest], ranges: str) -> None:
+    with index(held) as (world, remembering):
+        search = Search(remembering._path, world.registries, remembering.lexicon, kept=0)
+        search.reload()
+        for request in requests:
+            asked = replace(request, q=ranges)
+            listed = texts(pages(search, EVERYTHING, asked))
+            with patch.object(facets, "FEW", 0):
+                assert texts(pages(search, EVERYTHING, asked)) == listed
+
+
+@soak(sample=15, full=2_000)
+def test_ranges_of_numbers_answer_alike_whether_little_is_found_or_much(cases: int, seed: int) -> list[str]:
+    ranges = st.sampled_from([
+        "metric.auc:>0.5", "metric.auc:0..1 stage:production", "-metric.auc:>0.5", "metric.auc:<0.5 OR stage:staging",
+    ])  # fmt: skip
+    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=2, max_size=5), ranges)
+    return explore(searches(ranges_are_listed_alike), cases, seed)
+
+
 @soak(sample=10, full=2_000)
 def test_pages_neither_repeat_nor_skip_what_did_not_change(cases: int, seed: int) -> list[str]:
     changes = given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
