@@ -839,7 +839,8 @@ def _verdict(report: Report) -> Iterator[str]:
         yield f"  until there: {report.entries:,} entries of {report.origin}; signed up to {report.signed:,}"
         return
     yield f"OK: {what} of {report.origin} are what was signed."
-    yield f"  {report.checkpoints:,} checkpoints, the last over {report.signed:,} entries"
+    number, last = report.checkpoints, f"over {report.signed:,} entries"
+    yield f"  1 checkpoint, {last}" if number == 1 else f"  {number:,} checkpoints, the last {last}"
     for key in report.keys:
         yield f"  signed by {key}"
     if not any(key in report.pinned for key in report.keys):

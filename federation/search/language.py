@@ -48,6 +48,8 @@ _MEANING = {
     "COMPARISON": "a comparison such as >=",
     "$END": "the end of the query",
 }
+_BEGUN = re.compile(rf"({'|'.join(BY_NAME)}):\s*$", re.IGNORECASE)
+"""A qualifier that has no value yet."""
 _LIKE_A_QUALIFIER = re.compile(r"([A-Za-z_]+)(\.[^\s:\"()/]+)?:(?!\d+$|/|$)")
 
 
@@ -205,12 +207,14 @@ def _match(field: SearchField, operator: str, text: str, quoted: bool, start: in
 def _choice(field: SearchField, operator: str, text: str, start: int) -> Is:
     value = text.lower()
     if operator or value not in field.choices:
-        expected = tuple(f"{field.name}:{choice}" for choice in field.choices)
-        known = ", ".join(field.choices)
-        raise QuerySyntaxError(
-            f"{field.name}: does not know {operator}{text}. It knows {known}.", start, expected
-        )
+        raise _not_a_choice(field, f"does not know {operator}{text}", start)
     return Is(value, False)
+
+
+def _not_a_choice(field: SearchField, what: str, position: int) -> QuerySyntaxError:
+    expected = tuple(f"{field.name}:{choice}" for choice in field.choices)
+    known = ", ".join(field.choices)
+    return QuerySyntaxError(f"{field.name}: {what}. It knows {known}.", position, expected)
 
 
 IntervalReader = Callable[[str], tuple[float, float] | tuple[str, str] | None]
@@ -315,5 +319,8 @@ def _explain(problem: UnexpectedCharacters | UnexpectedToken | UnexpectedEOF, te
     if isinstance(problem, UnexpectedCharacters) and text[position] == '"':
         return QuerySyntaxError("This double quote is never closed.", position, ('a closing "',))
     if at_end:
+        begun = _BEGUN.search(text)
+        if begun and (field := BY_NAME[begun[1].lower()]).choices:
+            return _not_a_choice(field, "needs a value", position)
         return QuerySyntaxError("The query ends too early.", position, expected)
     return QuerySyntaxError(f"{text[position]} does not fit here.", position, expected)

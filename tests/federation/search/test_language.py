@@ -138,6 +138,8 @@ def test_a_reference_can_be_pasted(text: str) -> None:
         ("created:yesterday", 8, "not a date", "a date such as 2026-01-31"),
         ("created:2026-13-01", 8, "not a date", "a date such as 2026-01-31"),
         ("has:wings", 4, "does not know", "has:schema"),
+        ("churn -has:", 11, "has: needs a value. It knows schema, ", "has:schema"),
+        ("(has", 4, "The query ends too early.", "a closing parenthesis"),
         ("metric.auc:..", 11, "at least one end", "a number"),
         ("a" * 3_000, 2_000, "longer than", None),
         ("(" * 100, 40, "nested", None),
