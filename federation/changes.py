@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Dialect, bindparam, delete, func, select
+from sqlalchemy import Connection, Dialect, bindparam, delete, select
 
 from federation import tables
 from federation.prepared import Prepared, Statement, cursor_of, prepare
@@ -80,8 +80,8 @@ def registries(connection: Connection, after: int, until: int) -> frozenset[int]
 def trim(connection: Connection, older_than: datetime) -> int:
     """Forget changes older than a time; the newest one always stays. Returns how many went."""
     feed = tables.change.c
-    limit = connection.execute(select(func.max(feed.position)).where(feed.time < older_than)).scalar()
-    if limit is None:
-        return 0
-    bound = min(limit, newest(connection) - 1)
+    # From the oldest on, as far as they are old: to look for the last old one by time would read all that is kept.
+    young = select(feed.position).where(feed.time >= older_than).order_by(feed.position).limit(1)
+    kept = connection.execute(young).scalar()
+    bound = newest(connection) - 1 if kept is None else kept - 1
     return connection.execute(delete(tables.change).where(feed.position <= bound)).rowcount
