@@ -139,8 +139,9 @@ def _move_head(connection: Connection, values: tuple[int, bytes, int, int]) -> N
 
 
 def source(connection: Connection, position: int, limit: int) -> list[tuple[int, Recorded]]:
-    """At most `limit` entries after the first `position` of them, each with how many there are up to it: what a shared
-    follower is given. Errors: `FeedTrimmedError` where they stand in an archive.
+    """At most `limit` entries after the first `position` of them, and not many more than fill `MOST_BYTES`, each with
+    how many there are up to it: what a shared follower is given. Errors: `FeedTrimmedError` where they stand in an
+    archive.
     """
     [(sealed,)] = _SEALED.bare(connection)
     if position < (sealed or 0):
@@ -150,12 +151,23 @@ def source(connection: Connection, position: int, limit: int) -> list[tuple[int,
 
 
 _SEALED = Prepared(select(func.max(seal.c.size).label("size")))
+MOST_BYTES = 8 << 20
+"""Of entries that are read at once. That of an import names all that it took in: a thousand of them were a gigabyte."""
 _entries = tables.journal.c
-_ENTRIES = Prepared(
-    select(_entries.seq, _entries.entry)
+_next = (
+    select(_entries.seq, func.length(_entries.entry).label("bytes"))
     .where(_entries.seq >= bindparam("position", 0))
     .order_by(_entries.seq)
     .limit(bindparam("limit", 0))
+    .subquery()
+)
+_before = (func.sum(_next.c.bytes).over(order_by=_next.c.seq) - _next.c.bytes).label("before")
+_sized = select(_next.c.seq, _before).subquery()
+_ENTRIES = Prepared(
+    select(_entries.seq, _entries.entry)
+    .join(_sized, _sized.c.seq == _entries.seq)
+    .where(_sized.c.before < MOST_BYTES)
+    .order_by(_entries.seq)
 )
 
 

@@ -212,6 +212,25 @@ def test_what_is_gone_before_a_follower_came_to_it_is_passed_over(engine: Engine
         assert shared.position(connection) == size
 
 
+def test_entries_are_read_at_once_by_their_bytes_too(engine: Engine) -> None:
+    with reading(engine) as connection:
+        size = connection.execute(select(tables.head.c.size)).scalar_one()
+    batch = Batch()
+    for number, part in enumerate((0.4, 0.4, 0.4, 1.5, 0, 0)):
+        told = {"names": "x" * int(part * log.MOST_BYTES)}
+        batch.record(Entry(action=Action.SYNC_FINISHED, registry=str(number), details=told))
+    with writing(engine) as connection:
+        batch.append(connection)
+        lots = []
+        position = size
+        while found := log.source(connection, position, 100):
+            lots.append([one.entry.registry for _, one in found])
+            position = found[-1][0]
+        [(_, only)] = log.source(connection, size, 1)
+    assert lots == [["0", "1", "2"], ["3"], ["4", "5"]]
+    assert only.entry.registry == "0"
+
+
 def follow(url: str, point: str, total: int) -> None:
     """One worker's life: until it dies, at its second batch, or everything is done."""
     engine = open_engine(url)
