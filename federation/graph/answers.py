@@ -8,6 +8,8 @@ from federation.graph.names import ServingEndpoint
 
 RESTRICTED = "This covers the registries you may see; others may depend on it or be needed by it."
 """Says the same to every restricted view, whatever the data."""
+BY_DEPTH = "`depth` ended the walk while there was more"
+BY_COUNT = "counting ended while there was more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class ImpactAnswer:
     next_cursor: str | None
     deprecated: Deprecation | None = None
     """That the subject's model is to go."""
+
+    @property
+    def is_counted_in_part(self) -> bool:
+        """Whether there are more than `counts` says."""
+        return BY_COUNT in self.incomplete
 
 
 @dataclass(frozen=True, slots=True)

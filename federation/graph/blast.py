@@ -4,7 +4,7 @@ Pure: a snapshot, what starts it and each start's effect go in. `impact.py` puts
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, repeat
 from operator import add
@@ -83,11 +83,13 @@ def blast(
     depth: int | None = None,
     *,
     most: int | None = None,
+    count_to: int | None = None,
     large: bool = True,
 ) -> Blast:
     """Everything downstream of `start` that `visible` lets through, breaking first, then by severity and
-    distance: of the items at least the first `most` (None: all), with the counts of them all. Errors: `LargeError`
-    unless `large`.
+    distance: of the items at least the first `most` (None: all), with the counts of them all. Once at least `count_to`
+    were met that `most` would not list, those are what is counted, and the closure is cut. Errors: `LargeError` unless
+    `large`.
     """
     nodes, down = np.array(start, np.int32), snapshot.down
     if most is None or depth is not None or not large:
@@ -96,7 +98,7 @@ def blast(
         try:
             reached = few(snapshot, nodes, down, visible)
         except LargeError:
-            return _beginning(_MarkTable(snapshot, effects), nodes, visible, most)
+            return _beginning(_MarkTable(snapshot, effects), nodes, visible, most, count_to)
     if len(reached.node) + sum(map(down.degree, effects)) <= FEW:
         return _of_few(snapshot, reached, effects)
     return _ordered(_MarkTable(snapshot, effects), reached)
@@ -112,13 +114,15 @@ def _ordered(marker: "_MarkTable", reached: Closure) -> Blast:
     return Blast(reached, items[order], marks[order] >= BREAKS, _hits(marker.snapshot, nodes, marks), served)
 
 
-def _beginning(marker: "_MarkTable", start: Array, visible: Array | None, most: int) -> Blast:
+def _beginning(
+    marker: "_MarkTable", start: Array, visible: Array | None, most: int, count_to: int | None
+) -> Blast:
     """The counts of all that is reached, which need no order, and the first items: the walk in order ends as soon as it
     has met them, which mostly is after a few hops.
     """
     snapshot, kinds = marker.snapshot, marker.snapshot.nodes["kind"]
-    nodes = reach(snapshot, start, snapshot.down, visible)
-    served = bool((kinds[nodes] == ENDPOINT).any())
+    nodes, cut = reach(snapshot, start, snapshot.down, visible, count_to)
+    served = cut or bool((kinds[nodes] == ENDPOINT).any())
     nodes = nodes[(kinds[nodes] == VERSION) & ~np.isin(nodes, start)]
     marks = marker.marks(nodes)
     totals = np.bincount(_RANK[marks], minlength=RANKS)
@@ -131,8 +135,8 @@ def _beginning(marker: "_MarkTable", start: Array, visible: Array | None, most: 
         return bool((missing <= 0).all())
 
     found = _ordered(marker, first(snapshot, start, snapshot.down, visible, enough))
-    hits = _hits(snapshot, nodes, marks)
-    return Blast(found.closure, found.items[:most], found.breaks[:most], hits, served)
+    hits, known = _hits(snapshot, nodes, marks), replace(found.closure, cut=cut)
+    return Blast(known, found.items[:most], found.breaks[:most], hits, served)
 
 
 def _of_few(snapshot: Snapshot, reached: Closure, effects: Effects) -> Blast:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from federation.access import View
 from federation.graph import paging, tables
 from federation.graph.answers import (
+    BY_DEPTH,
     RESTRICTED,
     DependenciesAnswer,
     DependencyCounts,
@@ -55,7 +56,7 @@ def dependencies(
     begin = 0 if cursor is None else paging.read(cursor)[1]
     end = min(begin + limit, len(items))
     page = listed(connection, view, found, items[begin:end], known)
-    missing = gaps(known, view, cut=found.cut)
+    missing = gaps(known, view, BY_DEPTH if found.cut else None)
     if open_ends:
         missing.append("something is needed that nobody has: see `unresolved`")
     return DependenciesAnswer(

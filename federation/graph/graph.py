@@ -107,6 +107,7 @@ class ImpactOptions(TypedDict, total=False):
     limit: int
     cursor: str | None
     everything: bool
+    count_to: int | None
     large: bool
 
 

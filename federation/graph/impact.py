@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Dialect, select
 from federation.access import EVERYTHING, View
 from federation.errors import UnknownError
 from federation.graph import paging
-from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
+from federation.graph.answers import (
+    BY_COUNT,
+    BY_DEPTH,
+    RESTRICTED,
+    Affected,
+    ImpactAnswer,
+    ImpactCounts,
+    TeamCounts,
+)
 from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
 from federation.graph.deprecations import deprecated, said_query
 from federation.graph.names import Named, Registry, ServingEndpoint, endpoints_of, named
@@ -47,16 +55,20 @@ def impact(
     limit: int = 50,
     cursor: str | None = None,
     everything: bool = False,
+    count_to: int | None = None,
     large: bool = True,
 ) -> ImpactAnswer:
     """Who is hit when `action` is done to `subject`.
 
-    `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
+    `everything` (permission `impact.global`) counts over all registries and names nothing. `count_to` ends the count
+    once it has met so many or more of what is affected. Errors:
     `ImpactQuestionError`, `UnknownError`, `CursorError`, and `LargeError` unless `large`.
     """
     forecast = Forecast(connection, snapshot, view, known)
     asked = Asked(subject, forecast.of(subject, action, to), action, to)
-    return _answer(forecast, asked, depth, limit, cursor, everything=everything, large=large)
+    return _answer(
+        forecast, asked, depth, limit, cursor, everything=everything, count_to=count_to, large=large
+    )
 
 
 def impact_of_causes(
@@ -73,7 +85,7 @@ def impact_of_causes(
     """Who is hit by all that a write does. `everything` and errors as for `impact`."""
     forecast = Forecast(connection, snapshot, view, known)
     asked = Asked(*forecast.of_causes(ref, causes), "plan")
-    return _answer(forecast, asked, None, limit, None, everything=everything, large=True)
+    return _answer(forecast, asked, None, limit, None, everything=everything)
 
 
 class Asked(NamedTuple):
@@ -93,20 +105,22 @@ def _answer(
     cursor: str | None,
     *,
     everything: bool,
-    large: bool,
+    count_to: int | None = None,
+    large: bool = True,
 ) -> ImpactAnswer:
     connection, snapshot, view = forecast.connection, forecast.snapshot, forecast.view
     known, (subject, effects, action, to) = forecast.registries, asked
     reach = EVERYTHING if everything else view
     visible = visibility(reach.registry_ids, snapshot)
     most = 0 if everything else limit if cursor is None else None
-    found = blast(snapshot, subject.nodes, effects, visible, depth, most=most, large=large)
+    found = blast(snapshot, subject.nodes, effects, visible, depth, most=most, count_to=count_to, large=large)
     own = own_endpoints(connection, reach, forecast.names(subject.versions), known) if found.served else []
     some = _some(connection, view, reach, subject)
     vague = unreadable(connection, reach) if some.unreadable else []
     mentioning = [row for row in vague if mentions(row.wanted, subject)]
     unresolved = [] if everything else naming(connection, view, subject, known, mentioning, some=some.naming)
-    missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
+    cut = BY_DEPTH if depth is not None else BY_COUNT
+    missing = gaps(known, reach, cut if found.closure.cut else None, nameless=everything)
     if len(unresolved) > len(mentioning):
         missing.append("something unknown of this name is needed by others: see `unresolved`")
     if vague:
@@ -156,12 +170,12 @@ def _any(dialect: Dialect, view: View, reach: View) -> Statement:
     return prepare(dialect, select(*asked))
 
 
-def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = False) -> list[str]:
-    """Why an answer over these registries may not be everything, one line each."""
+def gaps(known: dict[int, Registry], view: View, cut: str | None, *, nameless: bool = False) -> list[str]:
+    """Why an answer over these registries may not be everything, one line each. `cut`: what ended the walk."""
     stale = sorted(
         registry.name for key, registry in known.items() if not registry.current and view.sees(key)
     )
-    found = ["`depth` ended the walk while there was more"] if cut else []
+    found = [] if cut is None else [cut]
     if stale and nameless:
         found.append("a registry has not been read whole and lately")
     elif stale:

@@ -104,22 +104,29 @@ def first(
     return walk.closure()
 
 
-def reach(snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None) -> Array:
+def reach(
+    snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None, count_to: int | None = None
+) -> tuple[Array, bool]:
     """The nodes of the same closure, the start among them, in the order of their ids: where there are very many, in a
-    third of the time that it takes to tell how far they are and through whom.
+    third of the time that it takes to tell how far they are and through whom. And whether there are more: it ends once
+    it has met `count_to` besides the start (None: never).
     """
     registry = snapshot.nodes["registry"]
     size = len(registry)
     seen, place = np.zeros(size, bool), np.empty(size, np.int32)
-    found = start[start < size]
-    while len(found):
-        if visible is not None:
-            found = found[visible[registry[found]]]
+
+    def shown(nodes: Array) -> Array:
+        return nodes if visible is None else nodes[visible[registry[nodes]]]
+
+    found = shown(start[start < size])
+    met = -len(found)  # the start is not counted
+    while len(found) and (count_to is None or met < count_to):
         found = _distinct(found, place)
         seen[found] = True
+        met += len(found)
         found = direction.beyond(found)
-        found = found.compress(~seen.take(found))
-    return np.flatnonzero(seen)
+        found = shown(found.compress(~seen.take(found)))
+    return np.flatnonzero(seen), len(found) > 0
 
 
 def _distinct(nodes: Array, place: Array) -> Array:

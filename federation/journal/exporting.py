@@ -265,7 +265,7 @@ def _pages(engine: Engine, wanted: JournalFilter, after: int, end: int) -> Itera
             beside = _beside(connection, [row.seq for row in rows], rows)
         for row in rows:
             yield ExportedEntry(row.seq, row.entry, row.leaf_hash, beside.get(row.seq, {}))
-        if len(rows) < PAGE:
+        if not rows:
             return
         after = rows[-1].seq
 
@@ -295,7 +295,7 @@ def _lines(engine: Engine, wanted: JournalFilter) -> Iterator[Line]:
     while True:
         with reading(engine, bound=LONG) as connection:
             page = read_journal(connection, wanted, after=after, before=end, limit=PAGE)
-        yield from page
-        if len(page) < PAGE:
+        if not page:
             return
+        yield from page
         after = page[-1].recorded.seq

@@ -32,7 +32,7 @@ from federation.journal.exporting import NothingSignedError
 from federation.journal.logkey import NoKeyHereError, SigningError
 from federation.journal.note import SigningKey
 from federation.journal.proofs import Consistency, Inclusion
-from federation.journal.query import JournalFilter, Line, read_journal, summarise
+from federation.journal.query import JournalFilter, Line, is_cut, read_journal, summarise
 from federation.journal.sealing import Sealed, Sealer, SealingError
 from federation.journal.standing import standing
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
@@ -70,6 +70,7 @@ __all__ = [
     "WitnessRefusalError",
     "WitnessState",
     "decode",
+    "is_cut",
     "parse_verifier_key",
     "request_body",
     "summarise",

@@ -27,6 +27,7 @@ from federation.journal.merkle import (
     save_frontier,
     tile_rows,
 )
+from federation.journal.query import ENTRIES, within_bytes
 from federation.journal.tables import seal
 from federation.prepared import Prepared
 
@@ -151,23 +152,10 @@ def source(connection: Connection, position: int, limit: int) -> list[tuple[int,
 
 
 _SEALED = Prepared(select(func.max(seal.c.size).label("size")))
-MOST_BYTES = 8 << 20
-"""Of entries that are read at once. That of an import names all that it took in: a thousand of them were a gigabyte."""
-_entries = tables.journal.c
-_next = (
-    select(_entries.seq, func.length(_entries.entry).label("bytes"))
-    .where(_entries.seq >= bindparam("position", 0))
-    .order_by(_entries.seq)
-    .limit(bindparam("limit", 0))
-    .subquery()
-)
-_before = (func.sum(_next.c.bytes).over(order_by=_next.c.seq) - _next.c.bytes).label("before")
-_sized = select(_next.c.seq, _before).subquery()
 _ENTRIES = Prepared(
-    select(_entries.seq, _entries.entry)
-    .join(_sized, _sized.c.seq == _entries.seq)
-    .where(_sized.c.before < MOST_BYTES)
-    .order_by(_entries.seq)
+    within_bytes(
+        select(ENTRIES.seq, ENTRIES.entry), [ENTRIES.seq >= bindparam("position", 0)], bindparam("limit", 0)
+    )
 )
 
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from federation import tables
 from federation.journal import entry as format_1
 from federation.prepared import begins
 
+ENTRIES = tables.journal.c
+MOST_BYTES = 8 << 20
+"""Of entries that are read at once. That of an import names all that it took in: a thousand of them were a gigabyte."""
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -56,7 +59,9 @@ def read_journal(
     limit: int = 100,
     newest_first: bool = False,
 ) -> list[Line]:
-    """At most `limit` entries with a number above `after` and under `before`, in order, or the newest first."""
+    """At most `limit` entries with a number above `after` and under `before`, in order, or the newest first, as far as
+    those before each fill less than `MOST_BYTES`.
+    """
     rows = read_rows(connection, wanted, after=after, before=before, limit=limit, newest_first=newest_first)
     recorded = [format_1.decode(row.entry) for row in rows]
     values = _values(connection, recorded)
@@ -81,14 +86,42 @@ def read_rows(
     newest_first: bool = False,
 ) -> Sequence[Any]:
     """The same as they are stored: rows of `seq`, `entry` and `leaf_hash`."""
-    entries = tables.journal.c
-    query = select(entries.seq, entries.entry, entries.leaf_hash).where(
-        entries.seq > after, *_conditions(wanted)
-    )
+    conditions = [ENTRIES.seq > after, *_conditions(wanted)]
     if before is not None:
-        query = query.where(entries.seq < before)
-    order = entries.seq.desc() if newest_first else entries.seq
-    return connection.execute(query.order_by(order).limit(limit)).all()
+        conditions.append(ENTRIES.seq < before)
+    columns = ENTRIES.seq, ENTRIES.entry, ENTRIES.leaf_hash
+    query = within_bytes(select(*columns), conditions, limit, newest_first=newest_first)
+    return connection.execute(query).all()
+
+
+def within_bytes(
+    query: Select[Any],
+    conditions: Sequence[ColumnElement[bool]],
+    limit: ColumnElement[int] | int,
+    *,
+    newest_first: bool = False,
+) -> Select[Any]:
+    """The first `limit` entries that meet the conditions, as far as those before each fill less than `MOST_BYTES`."""
+    found = (
+        select(ENTRIES.seq, func.length(ENTRIES.entry).label("bytes"))
+        .where(*conditions)
+        .order_by(_order(ENTRIES.seq, newest_first))
+        .limit(limit)
+        .subquery()
+    )
+    filled = func.sum(found.c.bytes).over(order_by=_order(found.c.seq, newest_first))
+    sized = select(found.c.seq, (filled - found.c.bytes).label("before")).subquery()
+    chosen = query.join(sized, sized.c.seq == ENTRIES.seq).where(sized.c.before < MOST_BYTES)
+    return chosen.order_by(_order(ENTRIES.seq, newest_first))
+
+
+def is_cut(lines: Sequence[Line], limit: int) -> bool:
+    """Whether more may be found behind what was read with this limit."""
+    return len(lines) == limit or sum(len(line.entry) for line in lines) >= MOST_BYTES
+
+
+def _order(column: ColumnElement[int], newest_first: bool) -> ColumnElement[int]:
+    return column.desc() if newest_first else column
 
 
 def summarise(

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 
 from federation.access import Permission, Principal
-from federation.journal.journal import JournalFilter
+from federation.journal.journal import JournalFilter, is_cut
 from gateway.api.journal_out import (
     ConsistencyOut,
     InclusionOut,
@@ -48,7 +48,7 @@ def list_entries(
 ) -> JournalOut:
     """Entries after a number, in order. `ref` also finds what was said of a model's versions and aliases."""
     lines = waypost.journal.entries(wanted, after=after, limit=limit, newest_first=newest_first)
-    return journal_out(lines, limit, names_in(waypost.identity, lines))
+    return journal_out(lines, names_in(waypost.identity, lines), is_cut=is_cut(lines, limit))
 
 
 @get("/audit/entries/{seq:int}", opt=AUDIT, sync_to_thread=True)

@@ -356,7 +356,7 @@ def entry_out(line: "Line", names: Mapping[str, str]) -> EntryOut:
     )
 
 
-def journal_out(lines: "Sequence[Line]", limit: int, names: Mapping[str, str]) -> JournalOut:
-    """A page of the journal as JSON."""
-    more = lines[-1].recorded.seq if len(lines) == limit else None
+def journal_out(lines: "Sequence[Line]", names: Mapping[str, str], *, is_cut: bool) -> JournalOut:
+    """A page of the journal as JSON. `is_cut`: there may be more behind it."""
+    more = lines[-1].recorded.seq if is_cut else None
     return JournalOut([entry_out(line, names) for line in lines], more)

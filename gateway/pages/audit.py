@@ -1,6 +1,6 @@
 """`/audit`: what happened, with the proof that it stands in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Response
@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, Parameter
 
 from federation.access import Permission
-from federation.journal.journal import Action, JournalFilter
+from federation.journal.journal import Action, JournalFilter, Line, is_cut
 from gateway.api.journal_out import proven_out
-from gateway.api.out import journal_out
+from gateway.api.out import JournalOut, journal_out
 from gateway.api.requests import WANTED, Number
 from gateway.names import names_in
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
@@ -33,17 +33,17 @@ def audit_page(
     form = form_of(request)
     if form != "html":
         every = waypost.journal.entries(wanted, limit=MOST, newest_first=True)
-        found = journal_out(every, MOST, names_in(waypost.identity, every))
+        found = _out(waypost, every, MOST)
         return listed(request, "", found, found.entries, form=form, title="Audit", most=MOST)
     chosen = {name: request.query_params.get(name, "") for name in FILTERS}
     lines = waypost.journal.entries(wanted, before=before, limit=PAGE, newest_first=True)
-    signed = waypost.journal.signed()
+    found, signed = _out(waypost, lines, PAGE), waypost.journal.signed()
     return page(
         request,
         "audit.html",
         title="Audit",
-        entries=journal_out(lines, PAGE, names_in(waypost.identity, lines)).entries,
-        older=lines[-1].recorded.seq if len(lines) == PAGE else None,
+        entries=found.entries,
+        older=found.next_after,
         before=before,
         most=MOST,
         chosen=chosen,
@@ -54,6 +54,10 @@ def audit_page(
         problem=signed.problem,
         witnesses=waypost.journal.witnesses(),
     )
+
+
+def _out(waypost: Waypost, lines: Sequence[Line], limit: int) -> JournalOut:
+    return journal_out(lines, names_in(waypost.identity, lines), is_cut=is_cut(lines, limit))
 
 
 @pages_at("/audit/{seq:int}", permission=Permission.AUDIT)

@@ -36,6 +36,8 @@ MOST = 225
 """The newest versions that a page reads, for its charts. As many more that somebody relies on may be older."""
 MOST_ROWS = 50
 """Rows of a table, and of what is folded away. A browser takes longer to lay rows out than the gateway to make them."""
+COUNT_TO = 100_000
+"""Dependents that are counted here. That there are more is said; the page of the impact counts them all."""
 COLUMNS = 4
 """Metrics that have a column in the table of versions."""
 
@@ -171,6 +173,7 @@ def impact_of(
             to=to,
             limit=5,
             everything=principal.judges_everything,
+            count_to=COUNT_TO,
         )
     except (DamagedError, UnknownError, ImpactQuestionError):
         return None

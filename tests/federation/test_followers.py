@@ -27,6 +27,7 @@ from federation.followers import Followers, Shared
 from federation.journal import log
 from federation.journal.entry import Action, Entry, Recorded
 from federation.journal.log import Batch
+from federation.journal.query import MOST_BYTES
 from federation.journal.tables import seal
 from tests.federation.operations.victims import die, killed
 from tests.patience import until
@@ -217,7 +218,7 @@ def test_entries_are_read_at_once_by_their_bytes_too(engine: Engine) -> None:
         size = connection.execute(select(tables.head.c.size)).scalar_one()
     batch = Batch()
     for number, part in enumerate((0.4, 0.4, 0.4, 1.5, 0, 0)):
-        told = {"names": "x" * int(part * log.MOST_BYTES)}
+        told = {"names": "x" * int(part * MOST_BYTES)}
         batch.record(Entry(action=Action.SYNC_FINISHED, registry=str(number), details=told))
     with writing(engine) as connection:
         batch.append(connection)

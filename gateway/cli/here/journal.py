@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from federation.access import LOCAL
 from federation.erasure import erase
+from federation.journal.journal import is_cut
 from gateway.api import journal_out as out
 from gateway.api.out import journal_out
 from gateway.cli.here import Query, checked
@@ -27,7 +28,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             limit, newest = query.get("limit", 100), query.get("newest_first", False)
             after = checked(out.After, query.get("after", -1), "after")
             lines = journal.entries(wanted, after=after, limit=limit, newest_first=newest)
-            return journal_out(lines, limit, names_in(waypost.identity, lines))
+            return journal_out(lines, names_in(waypost.identity, lines), is_cut=is_cut(lines, limit))
         case ("GET", "audit", "checkpoint"):
             return journal.checkpoint().decode()
         case ("GET", "audit", "keys"):

@@ -139,5 +139,23 @@ def test_the_first_of_many_are_the_first_of_all_and_all_are_counted(case: Blown,
         assert begun.closure.kind[ours] == whole.closure.kind[theirs]
 
 
+@settings(max_examples=60)
+@given(blown(), st.integers(0, 6), st.integers(0, 4))
+def test_a_count_in_part_counts_no_more_than_there_is_and_is_exact_unless_it_is_cut(
+    case: Blown, most: int, count_to: int
+) -> None:
+    start, effects = case.start, case.effects
+    with case.stored() as (snapshot, visible):
+        whole = blast(snapshot, start, effects, visible)
+        with patch("federation.graph.walk.FEW", -1):
+            part = blast(snapshot, start, effects, visible, most=most, count_to=count_to)
+    assert len(part.items) == min(most, part.counts.affected)
+    assert set(part.nodes.tolist()) <= set(whole.nodes.tolist())
+    for name in ("affected", "breaking", "production", "staging", "live"):
+        assert getattr(part.counts, name) <= getattr(whole.counts, name)
+    if not part.closure.cut:
+        assert (part.counts, part.served) == (whole.counts, whole.served)
+
+
 def path(found: Blast, item: int) -> list[int]:
     return [int(found.closure.node[step]) for step in found.closure.path(item)]

@@ -52,9 +52,26 @@ def test_what_is_reached_is_the_closure_without_its_order(
     with tempfile.TemporaryDirectory() as folder, patch("federation.graph.walk.DENSE", dense):
         snapshot = store(world, Path(folder))
         direction, visible = snapshot.down if down else snapshot.up, visibility(view, snapshot)
-        found = reach(snapshot, np.array(start), direction, visible)
+        found, cut = reach(snapshot, np.array(start), direction, visible)
         whole = closure(snapshot, np.array(start), direction, visible)
     assert found.tolist() == sorted(whole.node.tolist())
+    assert not cut
+
+
+@settings(max_examples=60)
+@given(worlds(), views, st.integers(0, 6), st.data())
+def test_a_count_ends_once_it_has_met_so_many_and_says_whether_there_are_more(
+    world: GraphWorld, view: frozenset[int] | None, count_to: int, data: st.DataObject
+) -> None:
+    start = np.array([data.draw(st.integers(0, len(world.kinds) - 1))])
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = store(world, Path(folder))
+        visible = visibility(view, snapshot)
+        found, cut = reach(snapshot, start, snapshot.down, visible, count_to)
+        whole, _ = reach(snapshot, start, snapshot.down, visible)
+    assert set(found.tolist()) <= set(whole.tolist())
+    assert len(found) >= min(count_to, len(whole))
+    assert cut == (len(found) < len(whole))
 
 
 @settings(max_examples=20)

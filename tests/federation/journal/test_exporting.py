@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from federation.database import reading
-from federation.journal.exporting import NothingSignedError, cloud_events, csv_export, whole_export
-from federation.journal.query import JournalFilter, read_journal
+from federation.journal.exporting import FORMATS, NothingSignedError, cloud_events, csv_export, whole_export
+from federation.journal.journal import is_cut
+from federation.journal.query import JournalFilter, Line, read_journal
 from tests.federation.journal.logs import happen, new_log, sign_all
 
 
@@ -80,3 +81,42 @@ def test_entries_are_told_in_words(tmp_path: Path) -> None:
     assert said[0].startswith("journal.started (waypost-")
     assert said[1].startswith("key.created (waypost-")
     assert said[2] == "stage.changed fraud/scorer:3: none → s0"
+
+
+def test_an_export_is_the_same_however_few_bytes_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 5)
+    sign_all(signer)
+    asked = [
+        (form, wanted) for form in FORMATS for wanted in (JournalFilter(), JournalFilter(ref="fraud/scorer"))
+    ]
+    whole = [b"".join(FORMATS[form](signer.engine, wanted)) for form, wanted in asked]
+    assert all(whole)
+    for few in (1, 700):
+        monkeypatch.setattr("federation.journal.query.MOST_BYTES", few)
+        assert [b"".join(FORMATS[form](signer.engine, wanted)) for form, wanted in asked] == whole
+
+
+@pytest.mark.parametrize("few", [1, 700, 8 << 20])
+@pytest.mark.parametrize("limit", [2, 100])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pages_that_are_cut_by_bytes_say_so_and_lead_to_every_entry_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, limit: int, newest_first: bool
+) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 5)
+    monkeypatch.setattr("federation.journal.query.MOST_BYTES", few)
+    found: list[Line] = []
+    with reading(signer.engine) as connection:
+        while True:
+            place = {} if not found else {"before" if newest_first else "after": found[-1].recorded.seq}
+            page = read_journal(connection, JournalFilter(), limit=limit, newest_first=newest_first, **place)
+            found += page
+            if not is_cut(page, limit):
+                break
+    numbers = [line.recorded.seq for line in found]
+    assert sorted(numbers, reverse=newest_first) == numbers
+    assert sorted(numbers) == list(range(len(numbers)))
+    assert len(numbers) > 5

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from adapters import Key, ModelRecord, VersionRecord
@@ -71,3 +72,44 @@ def test_of_many_in_production_five_are_named_and_a_search_finds_the_others(
         assert others is not None
         shown = found.ask("GET", unescape(others[1]), token=token, headers={"Accept": "text/html"}).text
         assert "8 versions" in shown
+
+
+def test_dependents_are_counted_as_far_as_a_page_takes_and_that_there_are_more_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gate(tmp_path, teams=[("fraud", "risk")]) as found:
+        encoder, ranker = (ModelRecord(key=Key("model", name), name=name) for name in ("encoder", "ranker"))
+        first = VersionRecord(key=Key("version", "e1"), model=encoder.key, version="1")
+        chain = [
+            VersionRecord(
+                key=Key("version", f"r{one}"), model=ranker.key, version=str(one),
+                tags={"depends_on": "fraud/encoder:1" if one == 1 else f"fraud/ranker:{one - 1}"},
+            )
+            for one in range(1, 9)
+        ]  # fmt: skip
+        with writing(found.waypost.engine) as connection:
+            registry = connection.execute(select(tables.registry.c.id)).scalar_one()
+            writer = CatalogueWriter(connection, Origin(registry, "fraud", parse_rules({}, {}), now()))
+            writer.write([codec.encode(one) for one in (encoder, ranker, first, *chain)])
+            writer.batch.append(connection)
+        found.follow()
+        token = found.token("reader", ("viewer", "*"))
+
+        def dependents() -> str:
+            page = found.ask(
+                "GET", "/models/fraud/encoder", token=token, headers={"Accept": "text/html"}
+            ).text
+            told = re.search(r"<h2[^>]*>Dependents</h2><p>(.+?)</p>", page, re.DOTALL)
+            assert told is not None
+            return " ".join(re.sub("<[^>]+>", "", told[1]).split())
+
+        whole = "1 version would break, 8 versions are affected in 1 team. See all"
+        assert dependents() == whole
+        monkeypatch.setattr("federation.graph.walk.FEW", -1)
+        assert dependents() == whole
+        monkeypatch.setattr("gateway.pages.model.COUNT_TO", 4)
+        assert re.fullmatch(
+            "At least 1 version would break, [4-7] versions are affected in 1 team; "
+            "there are more than are counted here. See all",
+            dependents(),
+        )
