@@ -144,6 +144,8 @@ class Identity:
     def names(self, ids: Iterable[str | None]) -> dict[str, str]:
         """What principals with these ids are called; whoever is not known by a name is not in it."""
         asked = {one for one in ids if one is not None}
+        if not asked:
+            return {}
         with reading(self._engine) as connection:
             return principals.names(connection, asked)
 

@@ -1,11 +1,12 @@
 """Reading operations, as one caller may see them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from adapters import Record, VersionRecord
 from federation import tables
@@ -15,6 +16,7 @@ from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.errors import UnknownError
 from federation.operations.tables import operation
 from federation.operations.wanted import Wanted, from_json
+from federation.prepared import COMPILED, Prepared, among
 
 _asked, _registries = operation.c, tables.registry.c
 
@@ -54,7 +56,7 @@ class Operation:
     """The step after it."""
 
 
-def as_operation(row: Row[Any], registry: str, then: int | None) -> Operation:
+def as_operation(row: Any, registry: str, then: int | None) -> Operation:
     """The operation that a row tells of."""
     copied = {name: getattr(row, name) for name in COPIED}
     return Operation(registry=registry, wanted=from_json(row.wanted), then=then, **copied)
@@ -79,19 +81,27 @@ def next_of(connection: Connection, operation_id: int) -> int | None:
 
 def read_operations(connection: Connection, view: View, chosen: Chosen, limit: int) -> list[Operation]:
     """Operations, newest first."""
-    query = _visible(view).order_by(_asked.id.desc()).limit(limit)
-    if chosen.registry is not None:
-        query = query.where(_registries.name == chosen.registry)
-    if chosen.state is not None:
-        query = query.where(_asked.state == chosen.state)
-    if chosen.ref is not None:
-        query = query.where(_asked.ref == chosen.ref)
-    if chosen.before is not None:
-        query = query.where(_asked.id < chosen.before)
-    rows = connection.execute(query).all()
-    after = select(_asked.follows, _asked.id).where(_asked.follows.in_([row.id for row in rows]))
-    then = {row.follows: row.id for row in connection.execute(after)}
+    given = {name: value for name, value in chosen._asdict().items() if value is not None}
+    rows = _list(view, frozenset(given)).rows(connection, limit=limit, **given)
+    then = dict(_THEN.bare(connection, ids=[row.id for row in rows])) if rows else {}
     return [as_operation(row, row.registry, then.get(row.id)) for row in rows]
+
+
+@lru_cache(COMPILED)
+def _list(view: View, given: frozenset[str]) -> Prepared:
+    """The operations that are chosen by what is given."""
+    query = _visible(view).order_by(_asked.id.desc()).limit(bindparam("limit", 0))
+    conditions = {name: condition for name, condition in _CHOSEN.items() if name in given}
+    return Prepared(query.where(*conditions.values()))
+
+
+_CHOSEN: Mapping[str, ColumnElement[bool]] = {
+    "registry": _registries.name == bindparam("registry", ""),
+    "state": _asked.state == bindparam("state", ""),
+    "ref": _asked.ref == bindparam("ref", ""),
+    "before": _asked.id < bindparam("before", 0),
+}
+_THEN = Prepared(select(_asked.follows, _asked.id).where(among(_asked.follows, "ids")))
 
 
 def current(

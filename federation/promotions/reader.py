@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select, tuple_
 
 from federation import tables
 from federation.access import View
 from federation.catalogue.reader import VERSION, Version, as_version
 from federation.errors import UnknownError
+from federation.prepared import COMPILED, Prepared
 from federation.promotions.case import CheckReport
 from federation.promotions.crossing import Crossing, read_crossing
 from federation.promotions.judgement import Proposal, Voice
@@ -84,19 +86,34 @@ def read_promotions(
     connection: Connection, view: View, chosen: ChosenPromotions, limit: int
 ) -> list[Promotion]:
     """Promotions, newest first."""
-    query = _visible(view).order_by(_one.id.desc()).limit(limit)
-    if chosen.state == "open":
-        query = query.where(_one.finished_at.is_(None))
-    elif chosen.state is not None:
-        query = query.where(_one.state == chosen.state)
-    for column, wanted in ((_one.ref, chosen.ref), (_one.review, chosen.review)):
-        if wanted is not None:
-            query = query.where(column == wanted)
-    if chosen.rolled:
-        query = query.where(_one.rollout.is_not(None))
-    if chosen.before is not None:
-        query = query.where(_one.id < chosen.before)
-    return [_promotion(connection, row, view) for row in connection.execute(query).all()]
+    given = {
+        name: value for name, value in chosen._asdict().items() if value is not None and value is not False
+    }
+    if given.get("state") == "open":
+        given["open"] = given.pop("state")
+    asked = {name: value for name, value in given.items() if name not in _FLAGS}
+    rows = _list(view, frozenset(given)).rows(connection, limit=limit, **asked)
+    return [_promotion(connection, row, view) for row in rows]
+
+
+@lru_cache(COMPILED)
+def _list(view: View, given: frozenset[str]) -> Prepared:
+    """The promotions that are chosen by what is given."""
+    query = _visible(view).order_by(_one.id.desc()).limit(bindparam("limit", 0))
+    conditions = _FLAGS | _CHOSEN
+    return Prepared(query.where(*(conditions[name] for name in sorted(given))))
+
+
+_FLAGS: dict[str, ColumnElement[bool]] = {
+    "open": _one.finished_at.is_(None),
+    "rolled": _one.rollout.is_not(None),
+}
+_CHOSEN: dict[str, ColumnElement[bool]] = {
+    "state": _one.state == bindparam("state", ""),
+    "ref": _one.ref == bindparam("ref", ""),
+    "review": _one.review == bindparam("review", ""),
+    "before": _one.id < bindparam("before", 0),
+}
 
 
 def read_voices(connection: Connection, promotion_id: int) -> list[Voice]:
@@ -185,7 +202,7 @@ def _visible(view: View) -> Select[Any]:
     )
 
 
-def _promotion(connection: Connection, row: Row[Any], view: View) -> Promotion:
+def _promotion(connection: Connection, row: Any, view: View) -> Promotion:
     operations, undone = (msgspec.json.decode(ids) for ids in (row.steps, row.undone))
     copied = {name: getattr(row, name) for name in COPIED}
     sees_all = row.into_id is None or view.sees(row.into_id)

@@ -44,6 +44,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=words.inert,
+        auto_reload=False,  # or each page looks after the files of its templates
     )
     made.filters.update(words.FILTERS)
     made.globals.update(product=product_version(), marked=marked)

@@ -11,13 +11,13 @@ from litestar import Request
 from markupsafe import Markup, escape
 
 from federation.database import now
-from federation.references import Reference, ReferenceSyntaxError, parse
 from federation.search.syntax import quoted
 
 if TYPE_CHECKING:
     from gateway.api.events_out import ChangeOut
 
 _TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SELECTOR = re.compile("[:@]")
 _MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
 STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
 DAY = 86400
@@ -27,9 +27,11 @@ def inert(value: Any) -> Any:
     """A value as it is printed: invisible characters that change the direction of text show as their code."""
     if value is None:
         return ""
-    if isinstance(value, str) and not isinstance(value, Markup) and _TURNING.search(value):
-        return _TURNING.sub(lambda found: f"\u27e8U+{ord(found.group()):04X}\u27e9", value)
-    return value
+    if (
+        not isinstance(value, str) or value.isprintable() or isinstance(value, Markup)
+    ):  # none of those is printable
+        return value
+    return _TURNING.sub(lambda found: f"\u27e8U+{ord(found.group()):04X}\u27e9", value)
 
 
 def exact(value: str) -> Markup:
@@ -131,12 +133,8 @@ def place(change: "ChangeOut") -> str:
 
 
 def model_of(ref: str) -> str:
-    """The reference of a version's, alias's or stage's model."""
-    try:
-        found = parse(ref)
-    except ReferenceSyntaxError:
-        return ref
-    return str(Reference(found.registry, found.model))
+    """The reference of a version's, alias's or stage's model, from one as we print it: names hold no raw `:` or `@`."""
+    return _SELECTOR.split(ref, maxsplit=1)[0]
 
 
 def short(ref: str) -> str:

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from federation.references import Reference
 from gateway.docs import STATIC
 from gateway.pages import words
 from gateway.pages.markdown import LONGEST, card
 from gateway.pages.page import comma_separated, environment
 from gateway.pages.search import toggled
+from tests.federation.test_references import references
 from tests.gateway.pages.cards import SHAPES
 
 BUDGET = 60 * 1024
@@ -25,6 +27,18 @@ def test_no_text_turns_a_page_around_or_breaks_out(text: str) -> None:
     shown = environment().from_string("<bdi title='{{ it }}'>{{ it }}</bdi>").render(it=text)
     inner = shown.removeprefix("<bdi title='").removesuffix("</bdi>")
     assert not re.search("[\u202a-\u202e\u2066-\u2069<]", inner.replace("'>", "", 1))
+
+
+def test_whatever_turns_a_page_around_is_looked_for_in_what_is_not_printable_alone() -> None:
+    shown = [one for one in map(chr, range(0x10000)) if words.inert(one) == one]
+    assert {one for one in map(chr, range(0x10000)) if one.isprintable()} < set(shown)
+    assert not set(shown) & set("\u200e\u200f\u061c\u202a\u202e\u2066\u2069\ufeff\x00\x1b\x7f\x9f")
+    assert {"\t", "\n"} < set(shown)
+
+
+@given(references)
+def test_the_model_of_a_reference_is_read_off_its_text(reference: Reference) -> None:
+    assert words.model_of(str(reference)) == str(Reference(reference.registry, reference.model))
 
 
 @given(st.text(alphabet=st.sampled_from("<>\"'()[]!`\n javscript:onerdimg=/&;#x\u202e")))
