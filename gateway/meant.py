@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from federation.access import EVERYTHING
 from federation.errors import UnknownError
 from federation.references import Reference, ReferenceSyntaxError, parse
+from gateway.parameters import read_reference
 from gateway.problems import MLFLOW, ProblemError, explain
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def completed(waypost: "Waypost", view: "View", text: str) -> str:
             candidates=[str(one) for one in found[:FEW]],
         )
     return f"{found[0] if found else text}{slash}{more}{form}"
+
+
+def reference_meant(waypost: "Waypost", view: "View", text: str) -> Reference:
+    """The reference that is meant, with its registry. Errors: as `completed`, and `ReferenceSyntaxError`, or a
+    `ProblemError` with what was perhaps meant.
+    """
+    text = text.removeprefix("/")  # of the rest of a path
+    try:
+        return read_reference(completed(waypost, view, text))
+    except ReferenceSyntaxError as error:
+        raise with_candidates(waypost, view, text, error) from error
 
 
 def whole(waypost: "Waypost", text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from federation.access import Permission, Principal
-from gateway.api.bulk_out import BulkIn, BulkOut, BulkPlanOut, bulk_out, bulk_plan_out
+from gateway.api.bulk_out import BulkIn, BulkOut, BulkPlanOut, bulk_out, bulk_plan
 from gateway.api.requests import needs
 from gateway.waypost import Waypost
 
@@ -32,8 +32,8 @@ async def change_many(
     again, it changes only what is not so yet.
     """
     if dry_run:
-        plan = await asyncio.to_thread(waypost.operations.plan_many, principal, data.wanted())
-        shown: Any = Response(bulk_plan_out(plan), status_code=200)
+        plan = await asyncio.to_thread(bulk_plan, waypost, principal, data)
+        shown: Any = Response(plan, status_code=200)
         return shown  # type: ignore[no-any-return]
     return Response(await asyncio.to_thread(bulk_out, waypost, principal, data), status_code=202)
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from federation.graph.graph import Deprecation, Going, ImpactAnswer
-from federation.operations.operations import ManyChanges, ManyPlan
+from federation.operations.operations import ManyChanges
 from gateway.api.graph_out import DeprecationIn
 from gateway.api.operations_out import MOST_TAGS, OperationOut, PlanOut, asked_out, plan_out
-from gateway.parameters import read_reference
+from gateway.meant import reference_meant
 
 if TYPE_CHECKING:
-    from federation.access import Principal
+    from federation.access import Principal, View
     from gateway.waypost import Waypost
 
 Names = Annotated[list[str], msgspec.Meta(min_length=1, max_length=200)]
@@ -30,13 +30,13 @@ class BulkIn(msgspec.Struct, forbid_unknown_fields=True):
     plan: str | None = None
     """The token of the plan that was shown."""
 
-    def wanted(self) -> ManyChanges:
-        """The same for the face. Errors: `ReferenceSyntaxError`."""
+    def wanted(self, waypost: "Waypost", view: "View") -> ManyChanges:
+        """The same for the face. Errors: as `reference_meant`."""
         said, going = self.deprecate, None
         if said is not None:
-            instead = read_reference(said.replacement) if said.replacement else None
+            instead = reference_meant(waypost, view, said.replacement) if said.replacement else None
             going = Going(said.until, instead, said.note)
-        return ManyChanges([read_reference(ref) for ref in self.refs], self.tags, going)
+        return ManyChanges([reference_meant(waypost, view, ref) for ref in self.refs], self.tags, going)
 
 
 class TaggedOut(msgspec.Struct):
@@ -79,8 +79,9 @@ class BulkOut(msgspec.Struct):
     deprecated: Sequence[str]
 
 
-def bulk_plan_out(plan: ManyPlan) -> BulkPlanOut:
-    """The preview as JSON."""
+def bulk_plan(waypost: "Waypost", principal: "Principal", asked: BulkIn) -> BulkPlanOut:
+    """What all of it would do. Errors: as `Many.plan`, and `reference_meant`."""
+    plan = waypost.operations.plan_many(principal, asked.wanted(waypost, principal.view))
     tagged = [
         TaggedOut(one.ref, None if one.preview is None else plan_out(one.preview), one.refusal)
         for one in plan.tagged
@@ -92,8 +93,8 @@ def bulk_plan_out(plan: ManyPlan) -> BulkPlanOut:
 
 
 def bulk_out(waypost: "Waypost", principal: "Principal", asked: BulkIn) -> BulkOut:
-    """Ask for all of it. Errors: as `Many.request`."""
-    wanted = asked.wanted()
+    """Ask for all of it. Errors: as `Many.request`, and `reference_meant`."""
+    wanted = asked.wanted(waypost, principal.view)
     answers = [one.result() for one in waypost.operations.request_many(principal, wanted, asked.plan)]
     models = [] if wanted.going is None else [str(ref) for ref in wanted.models]
     return BulkOut([asked_out(waypost, one, principal) for one in answers], models)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway.meant import completed
-from gateway.parameters import read_reference
+from gateway.meant import reference_meant
 from gateway.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def comparison_out(waypost: "Waypost", view: "View", refs: Sequence[str], sort: 
     """Versions beside each other as JSON. Errors: `ProblemError` for too few or too many, those of reading."""
     if not FEWEST <= len(refs) <= MOST:
         raise ProblemError(422, "invalid-request", f"compare {FEWEST} to {MOST} versions, not {len(refs)}")
-    wanted = [read_reference(completed(waypost, view, text)) for text in refs]
+    wanted = [reference_meant(waypost, view, text) for text in refs]
     found = waypost.catalogue.lay_out(view, wanted)
     order = _order(found, sort)
     return ComparisonOut(

@@ -35,6 +35,7 @@ from gateway.api.graph_out import (
     insights_out,
 )
 from gateway.api.requests import Depth, Limit, needs
+from gateway.meant import reference_meant
 from gateway.parameters import read_edge, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
@@ -63,7 +64,8 @@ def declare_dependency(
     data: JSONBody[DependencyIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[DependencyOut]:
     """Declare that one version needs another, or is derived from it. Said again it is the same edge, with 200."""
-    consumer, provider = read_reference(data.consumer), read_reference(data.provider)
+    consumer = reference_meant(waypost, principal.view, data.consumer)
+    provider = reference_meant(waypost, principal.view, data.provider)
     made = waypost.graph.declare(principal, consumer, provider, data.kind, data.note)
     if made.position is None:
         return Response(dependency_out(made), status_code=200)
@@ -99,12 +101,12 @@ def deprecate_model(
     """
     text, _, verb = ref.rpartition("/")
     if verb == "deprecate" and data is not None:
-        replacement = read_reference(data.replacement) if data.replacement else None
+        replacement = reference_meant(waypost, principal.view, data.replacement) if data.replacement else None
         position = waypost.graph.deprecate(
-            principal, read_reference(text), data.until, replacement, data.note
+            principal, reference_meant(waypost, principal.view, text), data.until, replacement, data.note
         )
     elif verb == "reinstate":
-        position = waypost.graph.reinstate(principal, read_reference(text))
+        position = waypost.graph.reinstate(principal, reference_meant(waypost, principal.view, text))
     elif verb == "deprecate":
         raise ProblemError(400, "invalid-request", "until when? Send a day as `until`", parameter="until")
     else:

@@ -32,7 +32,7 @@ from gateway.api.statements_out import (
     comments_out,
 )
 from gateway.likeness import similar
-from gateway.meant import completed
+from gateway.meant import reference_meant
 from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
 
@@ -141,7 +141,7 @@ def show_diff(
     view: NamedDependency[View],
 ) -> DiffOut:
     """What differs between two versions, also of different registries, and whether one can stand in for the other."""
-    pair = [read_reference(completed(waypost, view, text)) for text in (left, right)]
+    pair = [reference_meant(waypost, view, text) for text in (left, right)]
     return diff_out(waypost.catalogue.compare(view, *pair))
 
 

@@ -28,7 +28,7 @@ from gateway.api.promotions_out import (
     survey_out,
 )
 from gateway.api.requests import Ident, OptionalIdent, needs
-from gateway.meant import completed
+from gateway.meant import reference_meant
 from gateway.parameters import read_reference
 from gateway.waypost import Waypost
 
@@ -49,7 +49,7 @@ def propose(
     data: JSONBody[PromotionIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[SeenOut | JudgementOut]:
     """Propose to bring a version to a stage; with `dry_run` answer 200 with every check and change nothing."""
-    reference = read_reference(completed(waypost, principal.view, data.ref))
+    reference = reference_meant(waypost, principal.view, data.ref)
     if data.dry_run:
         planned = waypost.promotions.plan(principal, reference, data.to, into=data.into)
         return Response(judgement_out(planned), status_code=200)
@@ -83,7 +83,7 @@ def roll_back(
     """Bring back the version that held a stage before, by the timeline alone; with `dry_run` answer 200 with what that
     would change, and change nothing.
     """
-    reference = read_reference(completed(waypost, principal.view, data.model))
+    reference = reference_meant(waypost, principal.view, data.model)
     if data.dry_run:
         found = waypost.promotions.plan_back(principal.view, reference, to=data.to, stage=data.stage)
         return Response(judgement_out(found), status_code=200)

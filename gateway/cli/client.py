@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -109,7 +109,7 @@ def whole(gateway: Gateway, reference: str) -> Reference:
     `CommandError`.
     """
     found = gateway.get(f"/models/{of_reference(PARTS.split(reference, maxsplit=1)[0])}")
-    return replace(parse(reference, default_registry="-"), registry=found["registry"])
+    return parse(reference, default_registry=found["registry"])
 
 
 def has_registry(reference: str) -> bool:

@@ -12,10 +12,9 @@ from federation.access import View
 from federation.errors import UnknownError
 from federation.references import ReferenceSyntaxError
 from gateway.api.comparison_out import FEWEST, MOST, ComparedOut, ComparisonOut, comparison_out
-from gateway.meant import candidates, completed
+from gateway.meant import candidates, reference_meant
 from gateway.pages.beside import in_words, is_falling
 from gateway.pages.page import form_of, list_at, listed
-from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -86,7 +85,7 @@ def columns(found: ComparisonOut, sort: str) -> list[MetricColumn]:
 
 def _is_known(waypost: Waypost, view: View, text: str) -> bool:
     try:
-        waypost.catalogue.version(view, read_reference(completed(waypost, view, text)))
+        waypost.catalogue.version(view, reference_meant(waypost, view, text))
     except (ReferenceSyntaxError, UnknownError, ProblemError):
         return False
     return True

@@ -22,7 +22,7 @@ from gateway.api.requests import Limit, OptionalIdent
 from gateway.api.statements_out import CommentOut, comments_out
 from gateway.likeness import similar
 from gateway.loading import how_to_load
-from gateway.meant import candidates, completed
+from gateway.meant import candidates, reference_meant
 from gateway.names import names_in
 from gateway.pages.beside import in_words, is_falling
 from gateway.pages.forms import form_at
@@ -167,7 +167,7 @@ def diff_page(
     meant: list[str] = []
     if left and right:
         try:
-            pair = [read_reference(completed(waypost, view, text)) for text in (left, right)]
+            pair = [reference_meant(waypost, view, text) for text in (left, right)]
             found = diff_out(waypost.catalogue.compare(view, *pair))
         except (ReferenceSyntaxError, UnknownError, ProblemError) as error:
             if form_of(request) != "html":

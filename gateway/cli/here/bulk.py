@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from federation.access import LOCAL
-from gateway.api.bulk_out import BulkIn, bulk_out, bulk_plan_out
+from gateway.api.bulk_out import BulkIn, bulk_out, bulk_plan
 from gateway.cli.here import Query, checked
 
 if TYPE_CHECKING:
@@ -16,5 +16,5 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         raise LookupError(asked)
     wanted = checked(BulkIn, body)
     if query.get("dry_run"):
-        return bulk_plan_out(waypost.operations.plan_many(LOCAL, wanted.wanted()))
+        return bulk_plan(waypost, LOCAL, wanted)
     return bulk_out(waypost, LOCAL, wanted)

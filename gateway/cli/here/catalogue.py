@@ -13,8 +13,7 @@ from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
 from gateway.likeness import similar
 from gateway.loading import how_to_load
-from gateway.meant import completed
-from gateway.parameters import read_reference
+from gateway.meant import reference_meant
 
 if TYPE_CHECKING:
     from federation.references import Reference
@@ -73,7 +72,7 @@ def _compared(waypost: "Waypost", how: str, query: Query) -> object:
     view = LOCAL.view
     if how == "comparison":
         return comparison_out(waypost, view, query["ref"], query.get("sort", ""))
-    pair = [read_reference(completed(waypost, view, query[side])) for side in ("left", "right")]
+    pair = [reference_meant(waypost, view, query[side]) for side in ("left", "right")]
     return out.diff_out(waypost.catalogue.compare(view, *pair))
 
 

@@ -8,7 +8,8 @@ from gateway.api import graph_out as out
 from gateway.api import rows
 from gateway.cli.here import Query, checked, reference_of
 from gateway.cli.local import catch_up
-from gateway.parameters import read_edge, read_reference
+from gateway.meant import reference_meant
+from gateway.parameters import read_edge
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
@@ -26,8 +27,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.declared_out(*graph.declared(view, **page))
         case ("POST", "dependencies"):
             given = checked(out.DependencyIn, body)
-            ends = read_reference(given.consumer), read_reference(given.provider)
-            return out.dependency_out(graph.declare(LOCAL, *ends, given.kind, given.note))
+            consumer = reference_meant(waypost, view, given.consumer)
+            provider = reference_meant(waypost, view, given.provider)
+            return out.dependency_out(graph.declare(LOCAL, consumer, provider, given.kind, given.note))
         case ("DELETE", "dependencies", number):
             graph.withdraw(LOCAL, read_edge(number))
             return None
@@ -35,11 +37,13 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.DeprecationsOut(graph.deprecations(view))
         case ("POST", "models", *ref, "deprecate"):
             said = checked(out.DeprecationIn, body)
-            replacement = read_reference(said.replacement) if said.replacement else None
-            graph.deprecate(LOCAL, reference_of(ref), said.until, replacement, said.note)
+            replacement = reference_meant(waypost, view, said.replacement) if said.replacement else None
+            graph.deprecate(
+                LOCAL, reference_meant(waypost, view, "/".join(ref)), said.until, replacement, said.note
+            )
             return None
         case ("POST", "models", *ref, "reinstate"):
-            graph.reinstate(LOCAL, reference_of(ref))
+            graph.reinstate(LOCAL, reference_meant(waypost, view, "/".join(ref)))
             return None
         case ("GET", "dependencies", *ref):
             return _needed(waypost, ref, query, page)

@@ -6,7 +6,7 @@ from federation.access import LOCAL
 from federation.promotions.promotions import ChosenPromotions, Word
 from gateway.api import promotions_out as out
 from gateway.cli.here import Ident, Query, checked
-from gateway.meant import completed
+from gateway.meant import reference_meant
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
 
 def _proposed(waypost: "Waypost", given: out.PromotionIn) -> object:
     promotions = waypost.promotions
-    reference = read_reference(completed(waypost, LOCAL.view, given.ref))
+    reference = reference_meant(waypost, LOCAL.view, given.ref)
     if given.dry_run:
         return out.judgement_out(promotions.plan(LOCAL, reference, given.to, into=given.into))
     if given.into is not None:
@@ -74,7 +74,7 @@ def _proposed(waypost: "Waypost", given: out.PromotionIn) -> object:
 
 def _back(waypost: "Waypost", back: out.RollbackIn) -> object:
     promotions = waypost.promotions
-    reference = read_reference(completed(waypost, LOCAL.view, back.model))
+    reference = reference_meant(waypost, LOCAL.view, back.model)
     if back.dry_run:
         return out.judgement_out(promotions.plan_back(LOCAL.view, reference, to=back.to, stage=back.stage))
     return out.seen_out(promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage))

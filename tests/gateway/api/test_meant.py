@@ -59,6 +59,70 @@ def test_what_names_nothing_is_answered_with_what_was_meant(gateway: Chained, as
     assert "Did you mean" in compared.text
 
 
+def test_what_is_asked_for_in_a_body_may_leave_out_its_registry(gateway: Chained) -> None:
+    declared = {"consumer": "follower:1", "provider": "encoder:5"}
+    made = gateway.send("POST", "/api/v1/dependencies", json=declared).json()
+    assert (made["consumer"], made["provider"]) == ("ranking/follower:1", "texts/encoder:5")
+    assert gateway.ask("POST", "/dependencies", body=declared)["id"] == made["id"]
+    many = {"refs": ["encoder", "encoder:5"], "tags": {"tier": "0"}}
+    for planned in (
+        gateway.send("POST", "/api/v1/bulk", params={"dry_run": True}, json=many).json(),
+        gateway.ask("POST", "/bulk", query={"dry_run": True}, body=many),
+    ):
+        assert [one["ref"] for one in planned["tagged"]] == ["texts/encoder", "texts/encoder:5"]
+    said = {"until": "2030-01-01", "replacement": "search-blend"}
+    assert gateway.send("POST", "/api/v1/models/follower/deprecate", json=said).status_code == 204
+    gateway.ask("POST", "/models/follower/deprecate", body=said)
+    [told] = gateway.get("/deprecations")["deprecations"]
+    assert (told["ref"], told["replacement"]) == ("ranking/follower", "search/search-blend")
+    gateway.ask("POST", "/models/follower/reinstate")
+    assert gateway.get("/deprecations")["deprecations"] == []
+
+
+def test_what_names_nothing_in_a_body_is_answered_with_what_was_meant(gateway: Chained) -> None:
+    asked = {"consumer": "folower:1", "provider": "encoder:5"}
+    problem = gateway.send("POST", "/api/v1/dependencies", json=asked).json()
+    assert problem["detail"] == "no registry has folower:1"
+    assert problem["candidates"][0] == "ranking/follower"
+    with pytest.raises(AnsweredProblemError, match="did you mean ranking/follower"):
+        gateway.ask("POST", "/dependencies", body=asked)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "set encoder:3 --tag tier=0 --dry-run",
+        "set encoder --tag tier=0 --dry-run",
+        "delete encoder:5 --dry-run",
+        "delete encoder --model --dry-run",
+        "bulk encoder:3 --tag tier=0 --dry-run",
+        "plan encoder:5 --to staging",
+        "deps encoder:3",
+        "impact encoder:3",
+        "bom encoder:3",
+        "diff encoder:3 encoder:5",
+        "similar encoder:3",
+        "timeline encoder",
+        "comments encoder:3",
+        "show encoder:3",
+        "audit list --ref encoder:3",
+    ],
+)
+def test_every_command_about_a_version_takes_a_bare_reference(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, _ = configured(tmp_path)
+    monkeypatch.setenv("WAYPOST_CONFIG", str(file))
+    told = []
+    for words in (command, command.replace("encoder", "texts/encoder")):
+        run(words.split())
+        told.append(capsys.readouterr())
+    bare, whole = told
+    assert "not a reference" not in bare.err
+    assert bare.out.splitlines()[:3] == whole.out.splitlines()[:3]
+    assert bare.err.splitlines()[:1] == whole.err.splitlines()[:1]
+
+
 def test_a_version_that_is_not_there_is_answered_with_those_that_are(gateway: Chained) -> None:
     problem = gateway.send("GET", "/api/v1/versions/texts/encoder:99").json()
     assert "texts/encoder:3" in problem["candidates"]
