@@ -4,9 +4,10 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-from tantivy import DocAddress, Query, Searcher
+from tantivy import DocAddress, FieldType, Query, Searcher
 
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
 from federation.search.fields import BY_NAME, facet_names
@@ -25,6 +26,8 @@ MAX_VALUES = 100
 EVERY_BUCKET = 60_000
 FEW = 10_000
 """Up to so many documents are listed sooner than summed up once more."""
+MODELS_AT_ONCE = 60_000
+"""So many models are told apart by one aggregation, which takes a half to a seventh of what it takes to list them."""
 
 
 Registries = Mapping[int, tuple[str, str]]
@@ -146,7 +149,7 @@ def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
 
 def _distinct(searcher: Searcher, query: Query, total: int) -> int | Mapping[int, int]:
     """How many models there are in a result that holds some of their versions and not the others: by the sum over one
-    stage, or else by listing them, each with the number of its documents."""
+    stage, or else by telling them apart, each with the number of its documents."""
     if total > FEW:
         asked = {
             "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
@@ -156,5 +159,29 @@ def _distinct(searcher: Searcher, query: Query, total: int) -> int | Mapping[int
         models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
         if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
             return models
-    hits = searcher.search(query, total, count=False, order_by_field="model").hits
-    return Counter([model for model, _ in hits])
+    if total <= MODELS_AT_ONCE:
+        return _by_model(searcher, query, None)
+    asked = {"ids": {"stats": {"field": "model"}}, "about": {"cardinality": {"field": "model"}}}
+    answer = searcher.aggregate(query, asked)
+    first, last = (int(answer["ids"][end]) for end in ("min", "max"))
+    # It is estimated to a percent or two, and the models of a result do not lie evenly among all there are.
+    parts = 1 + int(1.25 * answer["about"]["value"]) // MODELS_AT_ONCE
+    edges = [first + (last + 1 - first) * part // parts for part in range(parts + 1)]
+    found: dict[int, int] = {}
+    for span in pairwise(edges):
+        found.update(_by_model(searcher, query, span))
+    return found
+
+
+def _by_model(searcher: Searcher, query: Query, span: tuple[int, int] | None) -> dict[int, int]:
+    """How many documents of each model there are, of those with an id in a span (from, before; None: of all)."""
+    inside = query
+    if span is not None:
+        ids = queries.between("model", FieldType.Unsigned, *span, with_high=False)
+        inside = queries.all_of([query, ids])
+    asked = {"models": {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE}}}
+    answer = searcher.aggregate(inside, asked)["models"]
+    if answer["sum_other_doc_count"] and span is not None:
+        middle = sum(span) // 2
+        return _by_model(searcher, query, (span[0], middle)) | _by_model(searcher, query, (middle, span[1]))
+    return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in answer["buckets"]}

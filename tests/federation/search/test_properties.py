@@ -139,8 +139,14 @@ def hidden_registries_change_nothing(
         assert one.suggest(view, typed) == other.suggest(view, typed)
 
 
-def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchRequest], few: int) -> None:
-    with index(held) as (_, search), patch.object(facets, "FEW", few):
+def groups_lead_with_the_best(
+    held: list[list[Document]], requests: list[SearchRequest], few: int, at_once: int
+) -> None:
+    with (
+        index(held) as (_, search),
+        patch.object(facets, "FEW", few),
+        patch.object(facets, "MODELS_AT_ONCE", at_once),
+    ):
         for request in requests:
             for sort in ("relevance", request.sort):
                 alone = pages(search, EVERYTHING, replace(request, sort=sort, group="version"))
@@ -196,7 +202,8 @@ def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int
 @soak(sample=15, full=2_000)
 def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, seed: int) -> list[str]:
     few = st.sampled_from([0, facets.FEW])
-    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8), few)
+    at_once = st.sampled_from([1, 3, facets.MODELS_AT_ONCE])
+    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8), few, at_once)
     return explore(searches(groups_lead_with_the_best), cases, seed)
 
 
