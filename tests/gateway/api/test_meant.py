@@ -23,6 +23,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration file of a gateway that nothing is changed in."""
+    return configured(tmp_path_factory.mktemp("shop"))[0]
+
+
 @pytest.mark.parametrize(
     ("path", "ref"),
     [
@@ -109,10 +115,9 @@ def test_what_names_nothing_in_a_body_is_answered_with_what_was_meant(gateway: C
     ],
 )
 def test_every_command_about_a_version_takes_a_bare_reference(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, _ = configured(tmp_path)
-    monkeypatch.setenv("WAYPOST_CONFIG", str(file))
+    monkeypatch.setenv("WAYPOST_CONFIG", str(shop))
     told = []
     for words in (command, command.replace("encoder", "texts/encoder")):
         run(words.split())
