@@ -17,7 +17,8 @@ ON_THE_LINE = "On the command line"
 CODE = """\
 import mlflow
 
-mlflow.set_registry_uri({registry!r})  # MLFLOW_TRACKING_TOKEN: a token of Waypost
+# MLFLOW_TRACKING_TOKEN: a token of Waypost
+mlflow.set_registry_uri({registry!r})
 model = mlflow.pyfunc.load_model({uri!r})"""
 
 

@@ -20,8 +20,6 @@ from federation.graph.words import CONNECTORS, Stage
 
 NEAR = 12
 """Neighbours of the version itself that are drawn at first; what is live or in production comes before."""
-LONGEST = 46
-"""Characters of a name in a box: of a longer one its beginning and its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,7 @@ def around(
     keys = {node: f"n{at}" for at, node in enumerate(sorted(node for node in nodes if node in names))}
     live = snapshot.nodes["live"]
     boxes = {
-        key: Box(
-            names[node], start=node in subject.nodes, live=bool(live[node]), label=_label(names[node].ref)
-        )
+        key: Box(names[node], start=node in subject.nodes, live=bool(live[node]))
         for node, key in keys.items()
     }
     drawn = Sketch(boxes, arrows(snapshot, keys))
@@ -139,9 +135,3 @@ def _add_more(
             Named(f"show {told}: {ref}", "more", team=""), label=f"+ {count:,}", address=opens(ref)
         )
         drawn.arrows.append((keys[node], key, "folded") if downstream else (key, keys[node], "folded"))
-
-
-def _label(name: str) -> str:
-    if len(name) <= LONGEST:
-        return name
-    return f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 + 1 :]}"

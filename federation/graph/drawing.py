@@ -24,6 +24,8 @@ from federation.graph.words import EdgeKind, NodeKind, kind_word
 from federation.references import parse, url
 
 LIMIT = 200
+LONGEST = 46
+"""Characters of a name in a box on a page: of a longer one its beginning and its end."""
 SECONDS = 20
 COLOURS = (
     "#cfe2f3", "#d9ead3", "#fff2cc", "#f4cccc", "#d9d2e9", "#fce5cd", "#d0e0e3", "#ead1dc", "#e2efda", "#dbe5f1",
@@ -172,10 +174,16 @@ def dot(drawn: Sketch, link: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _cut(name: str) -> str:
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 + 1 :]}"
+
+
 def _style(box: Box, of_teams: dict[str, str], link: str | None) -> str:
     name = box.name
     styles: dict[str, str] = {
-        "label": box.label or name.ref,
+        "label": box.label or (name.ref if link is None else _cut(name.ref)),
         "shape": SHAPES.get(name.kind, "folder"),
         "fillcolor": of_teams[name.team],
         "tooltip": " · ".join(part for part in (name.ref, name.team, name.stage) if part),

@@ -77,6 +77,7 @@ def entry_page(
         changes=changes(found.entry.details),
         more=rest(found.entry.details),
         note=(note or b"").decode("utf-8", "replace"),
+        is_last=not waypost.journal.entries(JournalFilter(), after=seq, limit=1),
         origin=keys.origin,
         log_keys=list(keys.keys),
     )

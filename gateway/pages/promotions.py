@@ -12,11 +12,11 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from federation.access import Permission, Principal, View
-from federation.errors import PreconditionError, StateError
+from federation.errors import PreconditionError, StateError, WaypostError
 from federation.policies.policies import STAGES
 from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
 from federation.references import Reference
-from gateway.api.promotions_out import judgement_out, promotions_out, seen_out
+from gateway.api.promotions_out import JudgementOut, judgement_out, promotions_out, seen_out
 from gateway.api.requests import Ident, OptionalIdent
 from gateway.pages.forms import form_at
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
@@ -51,7 +51,7 @@ def promote_page(
     judged = judgement_out(waypost.promotions.plan(principal, reference, to))
     return page(
         request, "promote.html", title=f"Promote {judged.ref}", subject=judged.ref, versions=(), to=to,
-        judged=judged, stages=STAGES,
+        judged=judged, stages=STAGES, is_held=_is_held(waypost, principal.view, judged),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def rollback_page(
             others = [str(replace(model, version=one.version)) for one in versions if one.stage != stage]
     return page(
         request, "rollback.html", title=f"Roll back {model}", subject=str(model), stage=stage, judged=judged,
-        mistake=mistake, others=others[:OFFERED],
+        mistake=mistake, others=others[:OFFERED], is_held=_is_held(waypost, view, judged),
     )  # fmt: skip
 
 
@@ -165,6 +165,18 @@ async def say(
     return Redirect(f"/promotions/{promotion_id}", status_code=303)
 
 
+def _is_held(waypost: Waypost, view: View, judged: JudgementOut | None) -> bool:
+    """Whether another version holds the stage now, so that there is something to compare with."""
+    if judged is None:
+        return False
+    reference = read_reference(judged.ref)
+    try:
+        holder = waypost.catalogue.version(view, replace(reference, version=None, stage=judged.to))
+    except WaypostError:
+        return False
+    return holder.reference != reference
+
+
 async def _led(propose: Callable[..., ShownPromotion], *given: object) -> Redirect:
     """Propose, and lead to what was proposed."""
     found = await asyncio.to_thread(propose, *given)
@@ -186,6 +198,7 @@ def _shown(
         title=f"Promotion of {found.ref}",
         one=found,
         judged=found.judgement,
+        is_held=_is_held(waypost, view, found.judgement),
         mistake=mistake,
     )
 

@@ -13,6 +13,7 @@ from federation.errors import WaypostError
 from federation.events.events import State, WebhookSpec
 from gateway.api.events_out import WebhooksOut, deliveries_out
 from gateway.api.requests import Ident
+from gateway.pages import words
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed, page, pages_at
 from gateway.parameters import read_time
@@ -27,7 +28,12 @@ def webhooks_page(
 ) -> Response[Any]:
     """Every webhook that the caller sees, and a form for a new one."""
     found = WebhooksOut(waypost.events.webhooks.list(principal))
-    shown: dict[str, Any] = {"webhooks": found.webhooks, "mistake": "", "secret": ""}
+    shown: dict[str, Any] = {
+        "webhooks": found.webhooks,
+        "mistake": "",
+        "secret": "",
+        "names": waypost.identity.names(one.owner for one in found.webhooks),
+    }
     return listed(request, "webhooks.html", found, found.webhooks, title="Webhooks", **shown)
 
 
@@ -54,7 +60,7 @@ def make_webhook(
     found = webhooks.list(principal)
     return page(
         request, "webhooks.html", status=422 if mistake else 201, title="Webhooks", webhooks=found, mistake=mistake,
-        secret=secret,
+        secret=secret, names=waypost.identity.names(one.owner for one in found),
     )  # fmt: skip
 
 
@@ -93,11 +99,11 @@ def change_webhook(
             secret = webhooks.rotate(principal, webhook_id, timedelta(days=1))
         case "dead":
             count = webhooks.replay(principal, webhook_id, after=None, since=None, dead=True)
-            said = f"{count} events will be sent again."
+            said = f"{words.count(count, 'event')} will be sent again."
         case "since":
             since = read_time(fields.get("since") or None, "since")
             count = webhooks.replay(principal, webhook_id, after=None, since=since, dead=False)
-            said = f"{count} events will be sent again."
+            said = f"{words.count(count, 'event')} will be sent again."
         case "remove":
             webhooks.remove(principal, webhook_id)
             return Redirect("/webhooks", status_code=303)

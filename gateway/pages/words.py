@@ -89,6 +89,13 @@ def clock(value: datetime | str | None) -> Markup:
     return Markup(told)  # noqa: S704  of digits alone
 
 
+def between(after: datetime | str, by: datetime | str) -> Markup:
+    """When something began that was seen at the later of two times and not at the earlier: one clock if they show the
+    same."""
+    first, last = (re.sub(r"<[^>]+>", "", clock(one)) for one in (after, by))
+    return clock(by) if first == last else Markup("between {} and {}").format(clock(after), clock(by))
+
+
 def number(value: float | None) -> str:
     """A number as people read it: thousands apart, at most five digits that say something."""
     if value is None:
@@ -100,7 +107,12 @@ def number(value: float | None) -> str:
 
 def count(value: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 version", "1,204 versions"."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+    return f"{value:,} {noun(value, one, many)}"
+
+
+def noun(value: int, one: str, many: str = "") -> str:
+    """The noun alone, where its number stands elsewhere: "version" for 1, else "versions"."""
+    return one if value == 1 else many or one + "s"
 
 
 def said(message: object) -> Markup:
@@ -177,6 +189,7 @@ def indented(value: Any) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
+    "between": between,
     "clock": clock,
     "count": count,
     "duration": duration,
@@ -184,6 +197,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "indented": indented,
     "mail": mail,
     "model_of": model_of,
+    "noun": noun,
     "number": number,
     "outside": outside,
     "path": path,

@@ -137,6 +137,18 @@ def test_no_page_is_wider_than_its_window_whatever_things_are_called(
     assert shown > 30, "they are about what has long names"
 
 
+def test_tables_of_long_names_need_no_scrolling_on_a_wide_screen(
+    seen_longest: Visit, longest: Longest
+) -> None:
+    areas = ("/impact", "/compare", "/diff", "/production", "/insights/", "/operations", "/change")
+    scrolling = []
+    for path in longest.pages:
+        if path.startswith(areas):
+            seen_longest.go(path)
+            scrolling += [path] if seen_longest.page.locator("[data-scrolls]:has(table)").count() else []
+    assert scrolling == []
+
+
 def test_pages_of_what_was_made_are_accessible(seen_longest: Visit, longest: Longest) -> None:
     wrong = []
     for place, path in enumerate(longest.made):

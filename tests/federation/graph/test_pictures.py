@@ -88,3 +88,18 @@ def test_without_graphviz_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(drawing.DrawingError, match=r"waypost\[drawing\]"):
         svg("digraph {}")
+
+
+def test_a_box_on_a_page_says_the_beginning_and_the_end_of_a_long_name_and_a_file_all_of_it(
+    tmp_path: Path,
+) -> None:
+    estate = Estate(tmp_path)
+    estate.join("bases", "team")
+    base = estate.model("b" * 300)
+    estate.put("bases", base, estate.version(base, "1"))
+    estate.settle()
+    question = Question(parse(f"bases/{'b' * 300}:1"))
+    (whole,) = boxes(estate.graph.drawing(EVERYTHING, question, "delete"))
+    (cut,) = boxes(estate.graph.drawing(EVERYTHING, question, "delete", link="/impact/"))
+    assert whole == f"bases/{'b' * 300}:1"
+    assert (len(cut), cut[:6], cut[-2:]) == (46, "bases/", ":1")

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,9 @@ def test_no_page_has_a_script_or_style_of_its_own_or_names_another_host() -> Non
         text = path.read_text()
         assert not re.search(r"<style|\sstyle=|\son\w+=\"|<script(?! src=\"/static/)", text), path.name
         assert not re.search(r"(src|href)=\"(https?:)?//", text), path.name
+
+
+def test_a_time_between_two_that_show_the_same_clock_is_said_once() -> None:
+    first = datetime(2026, 5, 3, 12, 0, 5, tzinfo=UTC)
+    told = [re.sub("<[^>]+>", "", words.between(first, first + timedelta(seconds=one))) for one in (20, 90)]
+    assert told == ["2026-05-03 12:00", "between 2026-05-03 12:00 and 2026-05-03 12:01"]
