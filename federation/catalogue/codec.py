@@ -6,7 +6,7 @@ plugin, and the backend behind it, may return anything.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -329,16 +329,18 @@ def _check(record: Record) -> None:
             check_part("model name", record.name)
             for alias in record.aliases:
                 check_part("alias", alias)
+            if record.owner:
+                _check_length("owner", record.owner, KEY_LIMIT)
         case VersionRecord():
             check_part("version", record.version)
             _check_key("model's native id", record.model.native_id)
-            _check_length("creator", record.creator or "", KEY_LIMIT)
+            if record.creator:
+                _check_length("creator", record.creator, KEY_LIMIT)
         case EndpointRecord():
             if not record.name:
                 raise ValueError("its name is missing")
             for share in record.traffic:
                 _check_key("version's native id", share.version.native_id)
-    _check_length("owner", getattr(record, "owner", None) or "", KEY_LIMIT)
     for time in (record.created_at, record.updated_at):
         if time is not None and time.tzinfo is None:
             raise ValueError("it has a time without a zone")
@@ -353,12 +355,21 @@ def is_native_id(text: str) -> bool:
     return True
 
 
+ALL_NAMED = ("tags", "aliases", "metrics", "params")
+"""Fields that hold values by name."""
+NAMED: Mapping[type, Sequence[str]] = {
+    ModelRecord: ("tags", "aliases"),
+    VersionRecord: ("tags", "metrics", "params"),
+    EndpointRecord: (),
+}
+
+
 def _check_cheaply(record: Record) -> None:
     """Looked at before anything is made of a record. Errors: `BadRecordError`."""
     description = getattr(record, "description", None)
     if isinstance(description, str) and (length := len(description)) > MOST_BYTES:
         raise _unreadable(record, f"its description has {length} characters, more than {MOST_BYTES} bytes")
-    for name in ("tags", "aliases", "metrics", "params"):
+    for name in NAMED.get(type(record), ALL_NAMED):
         names = getattr(record, name, {})
         # To ask of each whether it has a size would take as long as to encode it: nearly all are dicts.
         if (type(names) is dict or isinstance(names, Sized)) and (found := len(names)) > MOST_NAMES:
@@ -373,7 +384,8 @@ def _unreadable(record: Any, why: object) -> BadRecordError:
 def _check_key(what: str, native_id: str) -> None:
     if not native_id or "\0" in native_id:
         raise ValueError(f"its {what} is empty or holds U+0000")
-    _check_length(what, native_id, KEY_LIMIT)
+    if len(native_id) * 4 > KEY_LIMIT:
+        _check_length(what, native_id, KEY_LIMIT)
 
 
 def _check_length(what: str, text: str, most: int) -> None:

@@ -49,7 +49,9 @@ def write_spans(
     after = {kind: _micros(origin.since_held(kind)) for kind in ("alias", "stage")}
 
     def begun_after(kind: str, born: datetime | None) -> int | None:
-        return after[kind] if born is None else _micros(origin.since_held(kind, born=born))
+        if born is None or after[kind] is None:  # nobody looked before: so it is for all of an import
+            return after[kind]
+        return _micros(origin.since_held(kind, born=born))
 
     ended = [
         (after[hold[0]], by, origin.actor, span_id)

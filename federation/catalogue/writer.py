@@ -43,6 +43,7 @@ DECODERS: Mapping[Kind, Callable[[str], Any]] = {
 }
 NATIVE_STAGES = ("stage", "approval", "lifecycle")
 NO_ALIASES: frozenset[str] = frozenset()
+NO_HOLDS: frozenset[tuple[str, str]] = frozenset()
 
 
 class ParentModel(NamedTuple):
@@ -474,7 +475,9 @@ def _by_version(aliases: Mapping[str, str]) -> dict[str, frozenset[str]]:
     return {version: frozenset(names) for version, names in found.items()}
 
 
-def _holds(stage: str, aliases: Iterable[str]) -> frozenset[tuple[str, str]]:
+def _holds(stage: str, aliases: Collection[str]) -> frozenset[tuple[str, str]]:
+    if stage == "none" and not aliases:
+        return NO_HOLDS
     held = {("alias", alias) for alias in aliases}
     return frozenset(held if stage == "none" else held | {("stage", stage)})
 
