@@ -172,6 +172,16 @@ def begins(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     return _Begins(column, literal(text), literal(f"{text}{LAST}"))
 
 
+def begins_as(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The same with characters that are given by name, as `beginning` gives them."""
+    return _Begins(column, bindparam(name, ""), bindparam(f"{name}_end", ""))
+
+
+def beginning(name: str, text: str) -> dict[str, str]:
+    """What `begins_as` is given."""
+    return {name: text, f"{name}_end": f"{text}{LAST}"}
+
+
 @compiles(_Begins)
 def _begins_in_bytes(element: Any, compiler: Any, **options: Any) -> str:
     column, first, end = (compiler.process(one, **options) for one in element.clauses)

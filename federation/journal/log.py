@@ -27,7 +27,7 @@ from federation.journal.merkle import (
     save_frontier,
     tile_rows,
 )
-from federation.journal.query import ENTRIES, within_bytes
+from federation.journal.query import ENTRIES, MOST_BYTES, within_bytes
 from federation.journal.tables import seal
 from federation.prepared import Prepared
 
@@ -147,15 +147,13 @@ def source(connection: Connection, position: int, limit: int) -> list[tuple[int,
     [(sealed,)] = _SEALED.bare(connection)
     if position < (sealed or 0):
         raise FeedTrimmedError(f"the entries from {position} to {sealed - 1} are sealed", sealed)
-    found = _ENTRIES.bare(connection, position=position, limit=limit)
+    found = _ENTRIES.bare(connection, position=position, limit=limit, most_bytes=MOST_BYTES)
     return [(seq + 1, decode(bytes(entry))) for seq, entry in found]
 
 
 _SEALED = Prepared(select(func.max(seal.c.size).label("size")))
 _ENTRIES = Prepared(
-    within_bytes(
-        select(ENTRIES.seq, ENTRIES.entry), [ENTRIES.seq >= bindparam("position", 0)], bindparam("limit", 0)
-    )
+    within_bytes(select(ENTRIES.seq, ENTRIES.entry), [ENTRIES.seq >= bindparam("position", 0)])
 )
 
 

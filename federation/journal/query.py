@@ -1,15 +1,16 @@
 """Reading the journal: by number, actor, action, reference, registry, team and time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select
 
 from federation import tables
 from federation.journal import entry as format_1
-from federation.prepared import begins
+from federation.prepared import COMPILED, Prepared, among, beginning, begins_as
 
 ENTRIES = tables.journal.c
 MOST_BYTES = 8 << 20
@@ -86,32 +87,33 @@ def read_rows(
     newest_first: bool = False,
 ) -> Sequence[Any]:
     """The same as they are stored: rows of `seq`, `entry` and `leaf_hash`."""
-    conditions = [ENTRIES.seq > after, *_conditions(wanted)]
+    given = {name: value for name, value in asdict(wanted).items() if value is not None} | {"after": after}
     if before is not None:
-        conditions.append(ENTRIES.seq < before)
-    columns = ENTRIES.seq, ENTRIES.entry, ENTRIES.leaf_hash
-    query = within_bytes(select(*columns), conditions, limit, newest_first=newest_first)
-    return connection.execute(query).all()
+        given["before"] = before
+    chosen = _chosen(frozenset(given), newest_first)
+    if wanted.actor is not None:
+        given["actor"] = wanted.actor.split(",")
+    if wanted.ref is not None:
+        given |= beginning("versions", f"{wanted.ref}:") | beginning("aliases", f"{wanted.ref}@")
+    return chosen.rows(connection, limit=limit, most_bytes=MOST_BYTES, **given)
 
 
 def within_bytes(
-    query: Select[Any],
-    conditions: Sequence[ColumnElement[bool]],
-    limit: ColumnElement[int] | int,
-    *,
-    newest_first: bool = False,
+    query: Select[Any], conditions: Sequence[ColumnElement[bool]], *, newest_first: bool = False
 ) -> Select[Any]:
-    """The first `limit` entries that meet the conditions, as far as those before each fill less than `MOST_BYTES`."""
+    """The first entries that meet the conditions: `limit` of them, as far as those before each fill less than
+    `most_bytes`, which are both given by name.
+    """
     found = (
         select(ENTRIES.seq, func.length(ENTRIES.entry).label("bytes"))
         .where(*conditions)
         .order_by(_order(ENTRIES.seq, newest_first))
-        .limit(limit)
+        .limit(bindparam("limit", 0))
         .subquery()
     )
     filled = func.sum(found.c.bytes).over(order_by=_order(found.c.seq, newest_first))
     sized = select(found.c.seq, (filled - found.c.bytes).label("before")).subquery()
-    chosen = query.join(sized, sized.c.seq == ENTRIES.seq).where(sized.c.before < MOST_BYTES)
+    chosen = query.join(sized, sized.c.seq == ENTRIES.seq).where(sized.c.before < bindparam("most_bytes", 0))
     return chosen.order_by(_order(ENTRIES.seq, newest_first))
 
 
@@ -194,28 +196,32 @@ def _plain(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _conditions(wanted: JournalFilter) -> list[ColumnElement[bool]]:
-    entries = tables.journal.c
-    found: list[ColumnElement[bool]] = []
-    if wanted.actor is not None:
-        found.append(entries.actor.in_(wanted.actor.split(",")))
-    if wanted.action is not None:
-        found.append(entries.action == wanted.action)
-    if wanted.ref is not None:
-        found.append(
-            or_(entries.ref == wanted.ref, *(begins(entries.ref, wanted.ref + mark) for mark in ":@"))
-        )
-    if wanted.registry is not None:
-        known = tables.registry.c
-        found.append(entries.registry_id.in_(select(known.id).where(known.name == wanted.registry)))
-    if wanted.team is not None:
-        known = tables.registry.c
-        found.append(entries.registry_id.in_(select(known.id).where(known.team == wanted.team)))
-    if wanted.since is not None:
-        found.append(entries.time >= wanted.since)
-    if wanted.until is not None:
-        found.append(entries.time < wanted.until)
-    return found
+@lru_cache(COMPILED)
+def _chosen(given: frozenset[str], newest_first: bool) -> Prepared:
+    """The entries that are chosen by what is given."""
+    conditions = [_CONDITIONS[name] for name in sorted(given)]
+    query = select(ENTRIES.seq, ENTRIES.entry, ENTRIES.leaf_hash)
+    return Prepared(within_bytes(query, conditions, newest_first=newest_first))
+
+
+_registries = tables.registry.c
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "after": ENTRIES.seq > bindparam("after", 0),
+    "before": ENTRIES.seq < bindparam("before", 0),
+    "actor": among(ENTRIES.actor, "actor"),
+    "action": ENTRIES.action == bindparam("action", ""),
+    "ref": or_(
+        ENTRIES.ref == bindparam("ref", ""),
+        begins_as(ENTRIES.ref, "versions"),
+        begins_as(ENTRIES.ref, "aliases"),
+    ),
+    "registry": ENTRIES.registry_id.in_(
+        select(_registries.id).where(_registries.name == bindparam("registry", ""))
+    ),
+    "team": ENTRIES.registry_id.in_(select(_registries.id).where(_registries.team == bindparam("team", ""))),
+    "since": ENTRIES.time >= bindparam("since", None),
+    "until": ENTRIES.time < bindparam("until", None),
+}
 
 
 def _values(connection: Connection, recorded: list[format_1.Recorded]) -> dict[bytes, str]:
