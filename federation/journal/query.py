@@ -1,5 +1,6 @@
 """Reading the journal: by number, actor, action, reference, registry, team and time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -156,20 +157,40 @@ def _told(action: format_1.Action, details: Mapping[str, Any]) -> str:
 
 
 def _of_access(entry: format_1.Entry, values: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """What was given, made, ended or refused, and whose it is."""
+    """What was given, made, ended or refused, and whose it is; or what is sent or kept, and what it is called."""
     if str(entry.action).partition(".")[0] not in _ACCESS:
-        return ""
+        return _kept(entry, values)
     details = entry.details
     about = str(details.get("principal") or "")
-    words = [_plain(details[name]) for name in _SAYING if isinstance(details.get(name), str | int)]
+    words = [
+        f"{'until ' if name == 'expires' else ''}{details[name]}"
+        for name in _SAYING
+        if isinstance(details.get(name), str | int)
+    ]
     scopes = details.get("scopes")
     limits = [f"limited to {', '.join(map(str, scopes))}"] if isinstance(scopes, list) else []
     whose = values.get("who") or values.get("name") or names.get(about) or about or values.get("address", "")
     return ", ".join([*words, *limits, *([f"of {whose}"] if whose else [])])
 
 
+def _kept(entry: format_1.Entry, values: Mapping[str, str]) -> str:
+    """What a webhook or a saved search is called, its id where no name stands any more, and where a webhook goes: the
+    rest of the address may be a secret.
+    """
+    kind = str(entry.action).partition(".")[0]
+    if kind not in ("webhook", "search"):
+        return ""
+    words = [values.get("name") or f"{kind} {entry.details.get(kind)}"]
+    if (host := _HOST.match(values.get("url", ""))) is not None:
+        words.append(f"at {host[0]}")
+    if isinstance(count := entry.details.get("count"), int):
+        words.append(f"{count} events")
+    return ", ".join(words)
+
+
+_HOST = re.compile(r"https?://[^/?#@\\]+(?![^/?#])")
 _ACCESS = frozenset({"principal", "grant", "token", "session", "access", "sign_in", "groups"})
-_SAYING = ("role", "on", "permission", "wanted", "reason", "groups", "by", "expires", "count")
+_SAYING = ("token", "role", "on", "permission", "wanted", "reason", "groups", "by", "expires", "count")
 _COUNTING = frozenset(
     {format_1.Action.SYNC_FINISHED, format_1.Action.DELETES_HELD, format_1.Action.DELETES_CONFIRMED}
 )
@@ -184,8 +205,13 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     format_1.Action.WITNESS_AHEAD: ("witness",),
     format_1.Action.RECORD_QUARANTINED: ("key",),
     format_1.Action.RECORD_RELEASED: ("key",),
+    format_1.Action.POLICY_APPLIED: ("policy",),
+    format_1.Action.POLICY_CHANGED: ("policy",),
+    format_1.Action.POLICY_REMOVED: ("policy",),
+    format_1.Action.RETENTION_APPLIED: ("does", "rule"),
+    **{action: ("to",) for action in format_1.Action if action.startswith("promotion.")},
 }
-"""Which details say what an entry is about, where no reference does."""
+"""Which details say what an entry is about, where its reference does not or not all of it."""
 
 
 def _plain(value: Any) -> str:

@@ -135,6 +135,8 @@ class JudgementOut(msgspec.Struct):
     """What is written on the backend."""
     stages: Sequence[StageChange]
     meanings: Sequence[Meaning]
+    is_so_already: bool = False
+    """Whether nothing would change: to propose it is refused."""
 
 
 class VoiceOut(msgspec.Struct):
@@ -203,6 +205,7 @@ def judgement_out(found: Judgement) -> JudgementOut:
         steps=[] if plan is None else steps_out(plan),
         stages=[] if plan is None else plan.stages,
         meanings=[] if plan is None else plan.meanings,
+        is_so_already=found.is_so_already,
     )
 
 

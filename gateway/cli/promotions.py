@@ -434,6 +434,8 @@ def _print_crossing(found: Mapping[str, Any]) -> None:
 
 
 def _print_judgement(found: Mapping[str, Any]) -> None:
+    if found["is_so_already"]:
+        say(f"{found['ref']} is {found['to']} already")
     if not found["policies"]:
         say("no policy has a say: the role decides")
     rows = [

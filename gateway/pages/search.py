@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
@@ -12,6 +13,7 @@ from litestar.params import FromQuery
 from litestar.response import Stream
 
 from federation.access import View
+from federation.database import now
 from federation.promotions.promotions import ChosenPromotions
 from federation.search.answer import Freshness, Hit, SearchAnswer, SearchError, SearchRequest
 from federation.search.fields import FACETS
@@ -30,14 +32,6 @@ SORTS = {
     "created": "Newest",
     "name": "Name",
 }
-EXAMPLES = (
-    ("stage:production", "everything in production, in every team"),
-    ("fraud stage:production", "a word and a condition"),
-    ("metric.auc:>0.9", "versions by a metric"),
-    ("depends_on:search/encoder:3", "what needs one version"),
-    ("has:schema -stage:archived", "with a schema, not archived"),
-    ("updated:>2026-06-01 framework:xgboost", "by time and framework"),
-)
 TO_REVIEW, MOST_REVIEWS = ChosenPromotions(review="open"), 5
 """What was done in an emergency and nobody else has looked at: the front page says so."""
 EXPORTED = 200
@@ -111,7 +105,7 @@ def search_page(
         mistake=mistake,
         position=getattr(mistake, "position", None),
         choices=choices(answer, q),
-        examples=EXAMPLES,
+        examples=tuple(examples(answer)),
         troubled=troubled(answer.registries),
         reviews=() if q else waypost.promotions.list(view, TO_REVIEW, MOST_REVIEWS),
         fresh={one.name: one for one in answer.registries},
@@ -176,6 +170,21 @@ def choices(answer: SearchAnswer, q: str) -> Mapping[str, Sequence[Choice]]:
         if len(made) > 1 or any(choice.chosen for choice in made):
             found[name] = made
     return found
+
+
+def examples(answer: SearchAnswer) -> Iterator[tuple[str, str]]:
+    """Queries to begin with, and what each finds: of what there is in the answer, and of what any installation has."""
+    yield "stage:production", "everything in production, in every team"
+    for name, condition, what in (
+        ("team", "stage:production", "what one team has in production"),
+        ("framework", "has:schema", "by framework, with a schema"),
+    ):
+        for one in [value.value for value in answer.facets.get(name, ()) if value.value][:1]:
+            yield toggled(condition, name, one)[0], what
+    for hit in answer.hits[:1]:
+        yield toggled("", "depends_on", hit.ref)[0], "what needs it"
+    yield "metric.auc:>0.9", "versions by a metric"
+    yield f"updated:>={now() - timedelta(days=7):%Y-%m-%d}", "what changed in the last week"
 
 
 def toggled(q: str, name: str, value: str) -> tuple[str, bool]:

@@ -146,6 +146,10 @@ def test_tables_of_long_names_need_no_scrolling_on_a_wide_screen(
         if path.startswith(areas):
             seen_longest.go(path)
             scrolling += [path] if seen_longest.page.locator("[data-scrolls]:has(table)").count() else []
+    seen_longest.look(1280, "light")
+    for path in ("/registries", f"/versions/{quote(FIRST)}"):
+        seen_longest.go(path)
+        scrolling += [path] if seen_longest.page.locator("[data-scrolls]:has(table)").count() else []
     assert scrolling == []
 
 
