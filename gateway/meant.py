@@ -25,6 +25,8 @@ FEW = 5
 ALIKE = 0.6
 FORMS = (".json", ".csv", ".svg")
 """With what a page's address may end."""
+TAILS = ("/statements", "/comments", "/similar", "/validate")
+"""What stands behind the reference of a version in an address that asks for something of it."""
 _PART = re.compile(r"[:@]")
 _WORD = re.compile(r"\w+")
 
@@ -67,24 +69,40 @@ def reference_meant(waypost: "Waypost", view: "View", text: str) -> Reference:
         raise with_candidates(waypost, view, text, error) from error
 
 
+def selector_meant(waypost: "Waypost", view: "View", on: str) -> str:
+    """What events are selected by, where it is a model with its registry. Errors: as `reference_meant`."""
+    if on in ("", "*") or on.startswith(("team:", "registry:", "search:")):
+        return on
+    return str(reference_meant(waypost, view, on))
+
+
 def whole(waypost: "Waypost", text: str | None) -> str | None:
     """A reference that is asked of the journal, whose readers see everything. Errors: as `completed`."""
     return completed(waypost, EVERYTHING, text) if text else text
 
 
 def with_candidates(waypost: "Waypost", view: "View", text: str, error: Exception) -> Exception:
-    """An error about a reference, with what was perhaps meant where it names nothing or has no registry."""
-    is_unnamed = isinstance(error, ReferenceSyntaxError) and is_short(text)
+    """An error about a reference, with what was perhaps meant where it names nothing or has no registry; without
+    that where the very one is there, and lacks what was asked of it.
+    """
+    text = text.removesuffix(next(filter(text.endswith, TAILS), ""))
+    is_unnamed = isinstance(error, ReferenceSyntaxError) and _names_a_model(text)
     if type(error) is not UnknownError and not is_unnamed:
         return error
     near = candidates(waypost, view, text)
-    if not near:
+    if text in near[:1] or not (near or is_unnamed):
         return error
-    problem = explain(error)
+    problem, meant = explain(error), {"candidates": near} if near else {}
     told = f"no registry has {text}" if is_unnamed else str(problem)
-    return ProblemError(
-        problem.status, problem.name, told, headers=problem.headers, **problem.more, candidates=near
-    )
+    return ProblemError(problem.status, problem.name, told, headers=problem.headers, **problem.more, **meant)
+
+
+def _names_a_model(text: str) -> bool:
+    """Whether only a registry is wanting to make it a reference."""
+    try:
+        return is_short(text) and bool(parse(text, default_registry=NOWHERE))
+    except ReferenceSyntaxError:
+        return False
 
 
 def of_request(request: "Request[Any, Any, Any]", error: Exception) -> Exception:

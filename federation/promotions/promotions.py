@@ -215,7 +215,11 @@ class Promotions:
     def _way_back(
         connection: Connection, view: View, reference: Reference, to: str | None, stage: str, proposer: str
     ) -> Proposal:
-        model = read_model(connection, view, Reference(reference.registry, reference.model), newest=0)
+        if reference != Reference(reference.registry, reference.model):
+            raise InvalidRequestError(
+                "a model is rolled back: name it without version or alias; `to` is the version to go back to"
+            )
+        model = read_model(connection, view, reference, newest=0)
         version, _ = predecessor(connection, model, stage, to)
         return Proposal(version, stage, "rollback", proposer)
 

@@ -41,9 +41,15 @@ def comparison_out(waypost: "Waypost", view: "View", refs: Sequence[str], sort: 
         raise ProblemError(422, "invalid-request", f"compare {FEWEST} to {MOST} versions, not {len(refs)}")
     wanted = [reference_meant(waypost, view, text) for text in refs]
     found = waypost.catalogue.lay_out(view, wanted)
+    metrics = sorted({name for one in found.versions for name in one.record.metrics})
+    if sort and sort.removeprefix("-") not in metrics:
+        told = f"there are {', '.join(metrics)}" if metrics else "none has a metric"
+        raise ProblemError(
+            422, "invalid-request", f"no version has the metric {sort.removeprefix('-')}: {told}"
+        )
     order = _order(found, sort)
     return ComparisonOut(
-        metrics=sorted({name for one in found.versions for name in one.record.metrics}),
+        metrics=metrics,
         versions=[
             ComparedOut(str(one.reference), one.stage, one.team, one.record.metrics)
             for one in (found.versions[at] for at in order)

@@ -16,6 +16,7 @@ from gateway.api import formats
 from gateway.api.events_out import ChangesOut, EventsOut, WatchesOut, WatchIn, changes_out, events_out
 from gateway.api.requests import Ident, Limit, needs
 from gateway.api.rows import changes_csv
+from gateway.meant import selector_meant
 from gateway.parameters import read_since
 from gateway.streams import kept_open, rounds
 from gateway.waypost import Waypost
@@ -48,6 +49,7 @@ def provide_selected(
     ] = None,
 ) -> Selected:
     """Which events are wanted. Errors: 400."""
+    on = selector_meant(waypost, view, on)
     return waypost.events.selected(view, tuple(types or ()), on, read_since(since))
 
 
@@ -144,7 +146,7 @@ def add_watch(
     waypost: NamedDependency[Waypost], principal: NamedDependency[Principal], data: JSONBody[WatchIn]
 ) -> Watched:
     """Watch a team, a registry or a model; twice is once."""
-    return waypost.events.watch(principal, data.on)
+    return waypost.events.watch(principal, selector_meant(waypost, principal.view, data.on))
 
 
 @delete("/watches/{watch_id:int}", opt=READ, sync_to_thread=True)

@@ -32,11 +32,11 @@ from gateway.api.statements_out import (
     comments_out,
 )
 from gateway.likeness import similar
-from gateway.meant import reference_meant
+from gateway.meant import TAILS, reference_meant
 from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
 
-STATEMENTS, COMMENTS, SIMILAR, VALIDATE = "/statements", "/comments", "/similar", "/validate"
+STATEMENTS, COMMENTS, SIMILAR, VALIDATE = TAILS
 References = Annotated[
     list[str], QueryParameter(name="ref", description="two to eight versions, each by a `ref` of its own")
 ]
@@ -91,20 +91,21 @@ async def show_version(
 
 
 def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
-    reference = read_reference(ref.removesuffix(STATEMENTS))
-    found = provide_waypost(request).statements.of(request.scope["user"].view, reference)
-    return StatementsOut(found)
+    waypost, view = provide_waypost(request), request.scope["user"].view
+    return StatementsOut(
+        waypost.statements.of(view, reference_meant(waypost, view, ref.removesuffix(STATEMENTS)))
+    )
 
 
 def _commented(request: Request[Any, Any, Any], ref: str) -> CommentsOut:
-    reference, waypost = read_reference(ref.removesuffix(COMMENTS)), provide_waypost(request)
-    found = waypost.statements.comments(request.scope["user"].view, reference)
+    waypost, view = provide_waypost(request), request.scope["user"].view
+    found = waypost.statements.comments(view, reference_meant(waypost, view, ref.removesuffix(COMMENTS)))
     return CommentsOut(comments_out(waypost.identity, found))
 
 
 def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
-    reference = read_reference(ref.removesuffix(SIMILAR))
-    return similar(provide_waypost(request), request.scope["user"].view, reference, limit)
+    waypost, view = provide_waypost(request), request.scope["user"].view
+    return similar(waypost, view, reference_meant(waypost, view, ref.removesuffix(SIMILAR)), limit)
 
 
 @post("/versions/{ref:path}", opt=READ, sync_to_thread=True)
@@ -119,16 +120,17 @@ def make_statement(
     reference: say something of the version itself, in words. With `/validate`: whether the version would take a
     request, by MLflow's rules, column by column.
     """
-    if ref.endswith(VALIDATE):
-        reference, sent = read_reference(ref.removesuffix(VALIDATE)), checked(SampleRequest, data)
-        return Response(waypost.catalogue.validate(principal.view, reference, sent), status_code=200)
-    if ref.endswith(COMMENTS):
-        words = checked(CommentIn, data).words
-        said_of = waypost.statements.comment(principal, read_reference(ref.removesuffix(COMMENTS)), words)
-        return Response(comments_out(waypost.identity, [said_of])[0], status_code=201)
-    if not ref.endswith(STATEMENTS):
+    what = next(filter(ref.endswith, TAILS), "")
+    if what not in (VALIDATE, COMMENTS, STATEMENTS):
         raise UnknownError()
-    reference, said = read_reference(ref.removesuffix(STATEMENTS)), checked(StatementIn, data)
+    reference = reference_meant(waypost, principal.view, ref.removesuffix(what))
+    if what == VALIDATE:
+        sent = checked(SampleRequest, data)
+        return Response(waypost.catalogue.validate(principal.view, reference, sent), status_code=200)
+    if what == COMMENTS:
+        said_of = waypost.statements.comment(principal, reference, checked(CommentIn, data).words)
+        return Response(comments_out(waypost.identity, [said_of])[0], status_code=201)
+    said = checked(StatementIn, data)
     made = waypost.statements.state(principal, reference, said.kind, said.content, said.digest)
     return Response(made, status_code=201)
 

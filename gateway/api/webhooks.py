@@ -1,5 +1,6 @@
 """Webhooks: who is sent what, what became of it, and sending again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from gateway.api.events_out import (
     tested_out,
 )
 from gateway.api.requests import Ident, Limit, needs
+from gateway.meant import selector_meant
 from gateway.waypost import Waypost
 
 SUBSCRIBE: dict[str, Any] = needs(Permission.SUBSCRIBE)
@@ -39,7 +41,9 @@ def create_webhook(
     waypost: NamedDependency[Waypost], principal: NamedDependency[Principal], data: JSONBody[WebhookIn]
 ) -> WebhookMadeOut:
     """Have what happens from now on sent to an address, signed by Standard Webhooks with the secret that this shows."""
-    made, secret = waypost.events.webhooks.create(principal, data.spec())
+    spec = data.spec()
+    spec = replace(spec, on=selector_meant(waypost, principal.view, spec.on))
+    made, secret = waypost.events.webhooks.create(principal, spec)
     return WebhookMadeOut(made, secret)
 
 

@@ -179,7 +179,7 @@ def _usage(error: typer.TyperException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         return USAGE
     path = context.command_path if context else "waypost"
-    sys.stderr.write(f"{path}: {error.format_message()}\n")
+    sys.stderr.write(f"{path}: {error.format_message().replace(': Value error, ', ': ')}\n")
     if context:
         sys.stderr.write(f"`{path} --help` shows how it is used\n")
     return USAGE

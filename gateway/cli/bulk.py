@@ -12,6 +12,7 @@ from gateway.cli.completion import references
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
+from gateway.cli.models import check_day
 from gateway.cli.operations import DryRun, Plan, Wait, WriteOptions, carried_out, pair, ready
 from gateway.cli.plans import told
 from gateway.cli.screen import counted, emit_json, emit_line, say
@@ -50,6 +51,7 @@ def bulk(
         body["deprecate"] = {"until": until, "replacement": replacement or None, "note": note}
     if not body["tags"] and not until:
         raise CommandError("say what to do to them: --tag, --untag or --until")
+    check_day("--until", until)
     with connect(invocation) as gateway:
         body["refs"] = list(dict.fromkeys([*_named(refs or []), *_found(gateway, query, models=models)]))
         if not 1 <= len(body["refs"]) <= MOST:

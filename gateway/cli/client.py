@@ -100,7 +100,9 @@ class Remote(Gateway):
 
 
 def of_reference(reference: str) -> str:
-    """A reference as part of a path: one string, encoded once more."""
+    """A reference as part of a path: one string, encoded once more. Errors: `CommandError` for none."""
+    if not reference.strip("/ "):
+        raise CommandError("an empty reference names nothing: registry/model, or registry/model:version")
     return quote(reference, safe="/:@")
 
 

@@ -13,13 +13,13 @@ from gateway.cli.screen import emit_json, emit_table, say, when
 def comments(
     context: typer.Context,
     ref: Ref,
-    add: Annotated[str, typer.Option(help="say this of it, for everybody who sees it")] = "",
+    add: Annotated[str | None, typer.Option(help="say this of it, for everybody who sees it")] = None,
 ) -> None:
     """What people said of a version, newest first; with --add one comment more."""
     invocation: Invocation = context.obj
     path = f"/versions/{of_reference(ref)}/comments"
     with connect(invocation) as gateway:
-        if add:
+        if add is not None:
             gateway.ask("POST", path, body={"words": add})
         found = gateway.get(path)
     if invocation.json:

@@ -168,6 +168,8 @@ def watching(context: typer.Context) -> None:
     emit_table(
         ("ID", "ON", "SINCE"), [(one["id"], one["on"], when(one["created_at"])) for one in found["watches"]]
     )
+    if not found["watches"]:
+        say("you watch nothing: `waypost inbox add team:NAME`, or a model, begins")
 
 
 @inbox.command("add")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import Remote, connect
+from gateway.cli.client import Remote, connect, has_registry, whole
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import counted, emit_json, say
@@ -44,6 +44,8 @@ def export(
         "since": since, "until": until,
     }  # fmt: skip
     with signing(invocation) as gateway:
+        if ref and not has_registry(ref):
+            ref = query["ref"] = str(whole(gateway, ref))
         pieces = exported(gateway, query)
         if output is None:
             for piece in pieces:
@@ -109,11 +111,9 @@ def write(path: Path, pieces: Iterable[bytes]) -> int:
 
 def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[bytes]:
     from federation.access import LOCAL
-    from gateway.meant import whole
     from gateway.names import with_actor
     from gateway.parameters import read_filter
 
-    given = {name: value for name, value in query.items() if name != "format"}
-    asked = read_filter(**{**given, "ref": whole(waypost, given["ref"])})
+    asked = read_filter(**{name: value for name, value in query.items() if name != "format"})
     wanted = with_actor(waypost.identity, asked)
     return waypost.journal.export(query["format"], wanted, actor=LOCAL.id)

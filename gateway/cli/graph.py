@@ -11,7 +11,7 @@ from gateway.cli.client import connect, of_reference
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.models import Ref
+from gateway.cli.models import Ref, check_day
 from gateway.cli.screen import (
     STYLES,
     console,
@@ -260,6 +260,7 @@ def deprecate(
     invocation: Invocation = context.obj
     if ref and bool(until) == reinstate:
         raise CommandError("say until when with --until, or take it back with --reinstate")
+    check_day("--until", until)
     with connect(invocation) as gateway:
         if ref:
             body = {"until": until, "replacement": replacement or None, "note": note}
@@ -273,6 +274,8 @@ def deprecate(
         return
     rows = [(one["ref"], one["until"], one["replacement"], one["note"]) for one in found["deprecations"]]
     emit_table(("MODEL", "UNTIL", "REPLACEMENT", "NOTE"), rows)
+    if not rows:
+        say("nothing is deprecated")
 
 
 def _why(one: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`waypost show`, `diff`, `timeline`: one model or version, two side by side, and what was when."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from gateway.cli.asked import AnsweredProblemError
 from gateway.cli.client import connect, is_model, of_reference
 from gateway.cli.completion import references
-from gateway.cli.failure import NO
+from gateway.cli.failure import NO, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_fields, emit_json, emit_line, emit_table, say, when
 
@@ -21,6 +22,15 @@ Ref = Annotated[
 ]
 AsOf = Annotated[str, typer.Option(help="as it was then: 2026-05-03 or 2026-05-03T12:00:00Z")]
 GONE = 410
+
+
+def check_day(option: str, text: str) -> None:
+    """See that what an option was given is a day, or nothing. Errors: `CommandError`."""
+    try:
+        if text:
+            date.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{option} is a day such as 2027-03-31, not {text}") from None
 
 
 def show(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -20,6 +20,8 @@ from gateway.cli.invocation import Invocation
 from gateway.cli.plans import notes, show_plans, told
 from gateway.cli.screen import emit_json, emit_table, say, when
 
+Stage = Literal["none", "staging", "production", "archived"]
+State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]
 NOT_MADE = ("partial", "failed")
 LOOK_EVERY = 0.05
 PATIENCE = 60.0
@@ -68,7 +70,7 @@ class WriteOptions:
 def set_(
     context: typer.Context,
     ref: Ref,
-    stage: Annotated[str, typer.Option(help="staging, production or archived")] = "",
+    stage: Annotated[Stage | None, typer.Option(help="bring the version to this stage")] = None,
     alias: Annotated[list[str] | None, typer.Option(help="point this alias at the version")] = None,
     unalias: Annotated[list[str] | None, typer.Option(help="take this alias of the model away")] = None,
     tag: Annotated[
@@ -154,7 +156,7 @@ def delete(
 def operations(
     context: typer.Context,
     registry: Annotated[str, typer.Option(help="only of this registry")] = "",
-    state: Annotated[str, typer.Option(help="queued, running, unknown, ok or failed")] = "",
+    state: Annotated[State | None, typer.Option(help="only in this state")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """What was asked of the backends, newest first, and what became of it."""
@@ -165,6 +167,8 @@ def operations(
         emit_json(found)
     else:
         _print(found["operations"])
+        if not found["operations"]:
+            say("nothing was asked of that" if registry or state else "nothing was asked of the backends yet")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import base64
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -14,9 +14,11 @@ from gateway.cli.client import connect, of_reference
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.operations import Wait, worked
+from gateway.cli.operations import Stage, Wait, worked
 from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
 
+StatementKind = Literal["signature", "scan", "evaluation", "check"]
+Verdict = Literal["yes", "no", "unknown"]
 LOOK_EVERY, WAITING_EVERY = 0.05, 1.0
 AT_ONCE = 500
 """Versions of one answer."""
@@ -26,7 +28,7 @@ Ref = Annotated[
     str,
     typer.Argument(help="registry/model:version, …@alias or …@stage:staging", autocompletion=references),
 ]
-To = Annotated[str, typer.Option("--to", help="the stage: none, staging, production or archived")]
+To = Annotated[Stage, typer.Option("--to", help="the stage")]
 Reason = Annotated[str, typer.Option(help="why, in words")]
 Ident = Annotated[int, typer.Argument(help="the number of the promotion", min=1)]
 Words = Annotated[str, typer.Option("--words", help="what is to be said")]
@@ -98,7 +100,9 @@ def promote(
     context: typer.Context,
     ref: Ref,
     reason: Reason,
-    to: Annotated[str, typer.Option("--to", help="the stage; with --into it may be left out")] = "",
+    to: Annotated[
+        Stage | None, typer.Option("--to", help="the stage; with --into it may be left out")
+    ] = None,
     into: Annotated[str, typer.Option(help="register it in another registry, or as a model there")] = "",
     wait: Wait = True,
 ) -> int:
@@ -122,7 +126,7 @@ def rollback(
     model: Annotated[str, typer.Argument(help="registry/model", autocompletion=models)],
     reason: Annotated[str, typer.Option(help="why, in words")] = "",
     to: Annotated[str, typer.Option("--to", help="the version to go back to; else who held it before")] = "",
-    stage: Annotated[str, typer.Option(help="the stage that is rolled back")] = "production",
+    stage: Annotated[Stage, typer.Option(help="the stage that is rolled back")] = "production",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only show what would come back and change")
     ] = False,
@@ -154,7 +158,7 @@ def attest(
     ref: Ref,
     file: Annotated[Path, typer.Argument(help="what is stated; it is kept byte for byte")],
     kind: Annotated[
-        str,
+        StatementKind,
         typer.Option(
             help="signature (model-signing), scan (modelscan, picklescan, SARIF), evaluation or check"
         ),
@@ -203,6 +207,8 @@ def list_(
         for one in found["promotions"]
     ]
     emit_table(("PROMOTION", "OF", "TO", "KIND", "STATE", "PROPOSED"), rows)
+    if not rows:
+        say("there is no such promotion" if state or mine else "nothing was proposed yet")
 
 
 @promotions.command()
@@ -262,6 +268,8 @@ def list_rollouts(
         return
     rows = [(one["id"], one["ref"], one["state"], _rolled(one["rollout"])) for one in found["promotions"]]
     emit_table(("PROMOTION", "OF", "STATE", "TRAFFIC"), rows)
+    if not rows:
+        say("no traffic comes to a version by steps")
 
 
 @rollouts.command("show")
@@ -295,7 +303,7 @@ def report(
     context: typer.Context,
     ident: Ident,
     name: Annotated[str, typer.Argument(help="the check, as the policy calls it: ci/validation")],
-    verdict: Annotated[str, typer.Option(help="yes, no or unknown")],
+    verdict: Annotated[Verdict, typer.Option(help="how it ended")],
     address: Annotated[str, typer.Option("--address", help="where its result is to be read")] = "",
     figure: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER")] = None,
     digest: Annotated[str, typer.Option(help="the artifact that was checked")] = "",
@@ -322,6 +330,8 @@ def list_policies(context: typer.Context) -> None:
         for one in found["policies"]
     ]
     emit_table(("POLICY", "ON", "STAGE", "DIGEST", "SINCE"), rows)
+    if not rows:
+        say("no policy holds: the role decides who sets a stage")
 
 
 @policies.command()

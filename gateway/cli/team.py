@@ -15,7 +15,7 @@ from gateway.cli.screen import emit_json, emit_line, emit_table, emit_text, say,
 def team(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="the team; none: yours, or every team that you see", metavar="[TEAM]")
+        str, typer.Argument(help="the team; none: yours, or every team that you see", metavar="TEAM")
     ] = "",
     which: Annotated[
         str,

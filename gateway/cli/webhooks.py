@@ -1,6 +1,6 @@
 """`waypost webhooks`: the addresses that events are sent to."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from gateway.cli.screen import ago, counted, emit_json, emit_line, emit_table, s
 app = typer.Typer(
     help="Webhooks: who is sent events, what became of them, sending again.", no_args_is_help=True
 )
+DeliveryState = Literal["waiting", "delivered", "dead"]
 On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, or a model")]
 Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the list")]
 
@@ -91,7 +92,7 @@ def test(context: typer.Context, which: Which) -> int:
 def deliveries(
     context: typer.Context,
     which: Which,
-    state: Annotated[str, typer.Option(help="waiting, delivered or dead")] = "",
+    state: Annotated[DeliveryState | None, typer.Option(help="only in this state")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="rows on a page")] = 50,
     cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
 ) -> None:
@@ -112,6 +113,8 @@ def deliveries(
         for one in found["deliveries"]
     ]  # fmt: skip
     emit_table(("ID", "EVENT", "OF", "STATE", "TRIES", "TRIED", "STATUS", "ERROR", "NEXT"), rows)
+    if not rows:
+        say("nothing was sent of that" if state else "nothing was sent there yet, and nothing waits")
     if found["next_cursor"]:
         say(f"more: --cursor {found['next_cursor']}")
 

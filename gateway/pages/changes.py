@@ -12,6 +12,7 @@ from federation.errors import WaypostError
 from federation.events.events import TYPES
 from gateway.api.events_out import changes_out
 from gateway.api.requests import Ident
+from gateway.meant import selector_meant
 from gateway.pages.atom import feed
 from gateway.pages.forms import form_at
 from gateway.pages.page import form_of, list_at, listed, local_path, page, pages_at
@@ -96,7 +97,7 @@ def start_watching(
 ) -> Response[Any] | Redirect:
     """Watch something; then the inbox, or where the form says."""
     try:
-        waypost.events.watch(principal, fields.get("on", "").strip())
+        waypost.events.watch(principal, selector_meant(waypost, principal.view, fields.get("on", "").strip()))
     except WaypostError as error:
         return _inbox(request, waypost, principal, None, mistake=str(error))
     return Redirect(local_path(fields.get("next", "/inbox")), status_code=303)

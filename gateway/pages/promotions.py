@@ -81,7 +81,7 @@ def rollback_page(
     reference, mistake, judged, others = read_reference(ref), None, None, list[str]()
     model = Reference(reference.registry, reference.model)
     try:
-        judged = judgement_out(waypost.promotions.plan_back(view, reference, stage=stage))
+        judged = judgement_out(waypost.promotions.plan_back(view, model, stage=stage))
     except StateError as error:
         mistake = error
         if error.code == "no-way-back":
@@ -103,7 +103,10 @@ async def roll_back(
     """Bring back the version that was shown."""
     to, stage = fields.get("to") or None, fields.get("stage", "production")
     back = partial(waypost.promotions.roll_back, to=to, stage=stage)
-    return await _led(back, principal, read_reference(ref), fields.get("reason", ""))
+    reference = read_reference(ref)
+    return await _led(
+        back, principal, Reference(reference.registry, reference.model), fields.get("reason", "")
+    )
 
 
 @list_at("/promotions")

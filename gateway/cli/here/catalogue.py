@@ -32,11 +32,12 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             model = catalogue.model(view, reference_of(ref), incarnation=life, at=time)
             return out.model_out(model, waypost.freshness.of(view, model.reference.registry))
         case ("GET", "versions", *ref, "statements" | "comments" as what):
-            return _said(waypost, reference_of(ref), what)
+            return _said(waypost, reference_meant(waypost, view, "/".join(ref)), what)
         case ("GET", "versions", *ref, "similar"):
             catch_up(waypost, ["search"])
             waypost.reload_search()
-            return similar(waypost, view, reference_of(ref), checked(Few, query.get("limit", 10), "limit"))
+            reference = reference_meant(waypost, view, "/".join(ref))
+            return similar(waypost, view, reference, checked(Few, query.get("limit", 10), "limit"))
         case ("GET", "versions", *ref):
             life = _incarnation(query)
             found = catalogue.version(view, reference_of(ref), incarnation=life, at=time)

@@ -1,5 +1,6 @@
 """What changed, and who is told."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from federation.followers import Followers
 from gateway.api import events_out as out
 from gateway.api.rows import changes_csv
 from gateway.cli.here import Ident, Query, checked
+from gateway.meant import selector_meant
 from gateway.parameters import read_since
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "watches"):
             return out.WatchesOut(events.watches(LOCAL))
         case ("POST", "watches"):
-            return events.watch(LOCAL, checked(out.WatchIn, body).on)
+            return events.watch(LOCAL, selector_meant(waypost, view, checked(out.WatchIn, body).on))
         case ("DELETE", "watches", number):
             events.unwatch(LOCAL, checked(Ident, number, "watch_id"))
             return None
@@ -53,7 +55,9 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
         case ("GET", "webhooks"):
             return out.WebhooksOut(webhooks.list(LOCAL))
         case ("POST", "webhooks"):
-            made, secret = webhooks.create(LOCAL, checked(out.WebhookIn, body).spec())
+            spec = checked(out.WebhookIn, body).spec()
+            spec = replace(spec, on=selector_meant(waypost, LOCAL.view, spec.on))
+            made, secret = webhooks.create(LOCAL, spec)
             return out.WebhookMadeOut(made, secret)
     ident = checked(Ident, asked[2], "webhook_id")
     match (asked[0], *asked[3:]):
@@ -78,4 +82,5 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
 
 def _selected(waypost: "Waypost", query: Query) -> Selected:
     types, since = tuple(query.get("type", ())), read_since(query.get("since"))
-    return waypost.events.selected(LOCAL.view, types, query.get("on", ""), since)
+    on = selector_meant(waypost, LOCAL.view, query.get("on", ""))
+    return waypost.events.selected(LOCAL.view, types, on, since)

@@ -12,6 +12,7 @@ from gateway.api import operations_out as out
 from gateway.api.statements_out import CommentIn, StatementIn, comments_out
 from gateway.cli.here import Ident, Query, checked, reference_of
 from gateway.intents import ask
+from gateway.meant import reference_meant
 from gateway.parameters import read_etags
 
 if TYPE_CHECKING:
@@ -31,13 +32,23 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.operation_out(waypost, found_one)
         case ("POST", "versions", *ref, "statements"):
             given = checked(StatementIn, body)
-            return waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
+            return waypost.statements.state(
+                LOCAL,
+                reference_meant(waypost, LOCAL.view, "/".join(ref)),
+                given.kind,
+                given.content,
+                given.digest,
+            )
         case ("POST", "versions", *ref, "comments"):
             words = checked(CommentIn, body).words
-            made = waypost.statements.comment(LOCAL, reference_of(ref), words)
+            made = waypost.statements.comment(
+                LOCAL, reference_meant(waypost, LOCAL.view, "/".join(ref)), words
+            )
             return comments_out(waypost.identity, [made])[0]
         case ("POST", "versions", *ref, "validate"):
-            return waypost.catalogue.validate(LOCAL.view, reference_of(ref), checked(SampleRequest, body))
+            return waypost.catalogue.validate(
+                LOCAL.view, reference_meant(waypost, LOCAL.view, "/".join(ref)), checked(SampleRequest, body)
+            )
         case ("PUT", "versions", *ref, "stage"):
             return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
         case ("PUT", "models", *ref, "aliases", alias):

@@ -110,6 +110,11 @@ def test_what_names_nothing_in_a_body_is_answered_with_what_was_meant(gateway: C
         "similar encoder:3",
         "timeline encoder",
         "comments encoder:3",
+        "comments encoder",
+        "similar encoder",
+        "changes --on encoder",
+        "watch --once --on encoder",
+        "inbox add encoder",
         "show encoder:3",
         "audit list --ref encoder:3",
     ],
@@ -134,6 +139,119 @@ def test_a_version_that_is_not_there_is_answered_with_those_that_are(gateway: Ch
     bare = gateway.send("GET", "/api/v1/versions/encoder:99").json()
     assert bare["detail"] == "no registry has encoder:99"
     assert bare["candidates"][:3] == ["texts/encoder:5", "texts/encoder:4", "texts/encoder:3"]
+
+
+def test_what_is_asked_of_a_version_is_no_part_of_what_names_it(gateway: Chained) -> None:
+    for asked in ("encoder", "texts/encoder"):
+        for tail in ("similar", "comments", "statements"):
+            answered = gateway.send("GET", f"/api/v1/versions/{asked}/{tail}")
+            assert answered.json() == gateway.get(f"/versions/{asked}/{tail}")
+            absent = gateway.send("GET", f"/api/v1/versions/{asked}:99/{tail}").json()
+            assert tail not in absent["detail"]
+            assert "texts/encoder:3" in absent["candidates"]
+            with pytest.raises(AnsweredProblemError, match="did you mean texts/encoder:5") as refused:
+                gateway.get(f"/versions/{asked}:99/{tail}")
+            assert tail not in str(refused.value)
+    said = gateway.send("POST", "/api/v1/versions/encoder/comments", json={"words": "kept"})
+    assert (said.status_code, said.json()["words"]) == (201, "kept")
+
+
+def test_events_are_chosen_by_a_model_without_its_registry(gateway: Chained) -> None:
+    for on in ("encoder", "texts/encoder"):
+        found = gateway.send("GET", "/api/v1/changes", params={"on": on}).json()
+        assert found == gateway.send("GET", "/api/v1/changes", params={"on": "texts/encoder"}).json()
+        assert gateway.send("POST", "/api/v1/watches", json={"on": on}).json()["on"] == "texts/encoder"
+    absent = gateway.send("GET", "/api/v1/changes", params={"on": "encodr"}).json()
+    assert absent["candidates"] == ["texts/encoder"]
+
+
+def test_what_nothing_is_like_is_said_to_be_in_no_registry(gateway: Chained) -> None:
+    problem = gateway.send("GET", "/api/v1/versions/zzzz:1").json()
+    assert (problem["detail"], "candidates" in problem) == ("no registry has zzzz:1", False)
+    wrong = gateway.send("GET", "/api/v1/versions/encoder:").json()
+    assert "is not a reference" in wrong["detail"]
+
+
+def test_the_version_that_was_asked_for_is_not_what_was_meant_instead(gateway: Chained) -> None:
+    for path in ("/versions/encoder:3", "/versions/texts/encoder:3"):
+        early = gateway.send("GET", f"/api/v1{path}", params={"as_of": "1999-01-01"})
+        assert (early.status_code, "candidates" in early.json()) == (404, False)
+        with pytest.raises(AnsweredProblemError) as refused:
+            gateway.get(path, as_of="1999-01-01")
+        assert "did you mean" not in str(refused.value)
+
+
+def test_a_rollback_is_of_a_model_and_says_so_of_a_version(gateway: Chained) -> None:
+    body = {"model": "encoder:3", "reason": "slow", "dry_run": True}
+    refused = gateway.send("POST", "/api/v1/rollbacks", json=body)
+    assert (refused.status_code, "without version" in refused.json()["detail"]) == (422, True)
+    with pytest.raises(AnsweredProblemError, match="without version"):
+        gateway.ask("POST", "/rollbacks", body=body)
+
+
+def test_the_evidence_of_a_bare_reference_is_what_its_entries_say(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(shop))
+    evidence = str(tmp_path / "evidence")
+    assert run(["audit", "export", "--ref", "encoder:3", "--output", evidence]) == 0
+    assert run(["audit", "verify", evidence]) == 0
+    told = capsys.readouterr().out
+    assert "evidence.html says what the entries say" in told
+    assert "texts/encoder:3" in (tmp_path / "evidence" / "evidence.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("inbox watching", "you watch nothing"),
+        ("deprecate", "nothing is deprecated"),
+        ("operations", "nothing was asked of the backends yet"),
+        ("operations --state failed", "nothing was asked of that"),
+        ("promotions list", "nothing was proposed yet"),
+        ("promotions list --mine", "there is no such promotion"),
+        ("rollouts list", "no traffic"),
+        ("policies list", "no policy holds"),
+    ],
+)
+def test_a_list_without_rows_says_that_it_has_none(
+    command: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(configured(tmp_path)[0]))
+    assert run(command.split()) == 0
+    said = capsys.readouterr()
+    assert (said.out, told in said.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("set encoder:3 --stage gold", "'gold' is not one of 'none', 'staging', 'production', 'archived'"),
+        ("plan encoder:3 --to gold", "'gold' is not one of 'none', 'staging', 'production', 'archived'"),
+        ("promote encoder:3 --to gold --reason x", "'gold' is not one of"),
+        ("rollback encoder --stage gold", "'gold' is not one of"),
+        ("operations --state gold", "'gold' is not one of 'queued', 'running'"),
+        ("webhooks deliveries x --state gold", "'gold' is not one of 'waiting', 'delivered', 'dead'"),
+        ("attest encoder:3 file --kind gold", "'gold' is not one of 'signature', 'scan'"),
+        ("deprecate encoder --until tomorrow", "--until is a day such as 2027-03-31, not tomorrow"),
+        ("bulk encoder --until tomorrow", "--until is a day such as 2027-03-31, not tomorrow"),
+        ("diff encoder:3 encoder:5 ranker:5 --sort gold", "no version has the metric gold"),
+        ("comments encoder:3 --add=", "say something, in words"),
+        ("show /", "an empty reference names nothing"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_those_that_there_are(
+    command: str, told: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(shop))
+    assert run(command.split()) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "Value error" not in said
 
 
 def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
