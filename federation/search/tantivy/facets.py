@@ -149,39 +149,42 @@ def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
 
 def _distinct(searcher: Searcher, query: Query, total: int) -> int | Mapping[int, int]:
     """How many models there are in a result that holds some of their versions and not the others: by the sum over one
-    stage, or else by telling them apart, each with the number of its documents."""
-    if total > FEW:
-        asked = {
-            "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
-            "sum": {"stats": {"field": STAGE_SUM}},
-        }
-        answer = searcher.aggregate(query, asked)
-        models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
-        if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
-            return models
-    if total <= MODELS_AT_ONCE:
-        return _by_model(searcher, query, None)
-    asked = {"ids": {"stats": {"field": "model"}}, "about": {"cardinality": {"field": "model"}}}
+    stage, or else by telling them apart, where they are few each with the number of its documents."""
+    if total <= min(FEW, MODELS_AT_ONCE):
+        return {int(one["key"]): int(one["doc_count"]) for one in _by_model(searcher, query)[0]}
+    asked: dict[str, Any] = {
+        "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
+        "sum": {"stats": {"field": STAGE_SUM}},
+    }
+    if total > MODELS_AT_ONCE:
+        asked |= {"ids": {"stats": {"field": "model"}}, "about": {"cardinality": {"field": "model"}}}
     answer = searcher.aggregate(query, asked)
+    models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
+    if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
+        return models
+    if total <= MODELS_AT_ONCE:
+        return len(_by_model(searcher, query)[0])
     first, last = (int(answer["ids"][end]) for end in ("min", "max"))
     # It is estimated to a percent or two, and the models of a result do not lie evenly among all there are.
     parts = 1 + int(1.25 * answer["about"]["value"]) // MODELS_AT_ONCE
     edges = [first + (last + 1 - first) * part // parts for part in range(parts + 1)]
-    found: dict[int, int] = {}
-    for span in pairwise(edges):
-        found.update(_by_model(searcher, query, span))
-    return found
+    return sum(_count_between(searcher, query, *span) for span in pairwise(edges))
 
 
-def _by_model(searcher: Searcher, query: Query, span: tuple[int, int] | None) -> dict[int, int]:
-    """How many documents of each model there are, of those with an id in a span (from, before; None: of all)."""
-    inside = query
-    if span is not None:
-        ids = queries.between("model", FieldType.Unsigned, *span, with_high=False)
-        inside = queries.all_of([query, ids])
-    asked = {"models": {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE}}}
-    answer = searcher.aggregate(inside, asked)["models"]
-    if answer["sum_other_doc_count"] and span is not None:
-        middle = sum(span) // 2
-        return _by_model(searcher, query, (span[0], middle)) | _by_model(searcher, query, (middle, span[1]))
-    return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in answer["buckets"]}
+def _count_between(searcher: Searcher, query: Query, first: int, end: int) -> int:
+    """How many models with ids from `first` to before `end` there are in a result."""
+    inside = queries.all_of(
+        [query, queries.between("model", FieldType.Unsigned, first, end, with_high=False)]
+    )
+    found, are_all = _by_model(searcher, inside)
+    if are_all:
+        return len(found)
+    middle = (first + end) // 2
+    return _count_between(searcher, query, first, middle) + _count_between(searcher, query, middle, end)
+
+
+def _by_model(searcher: Searcher, query: Query) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """At most `MODELS_AT_ONCE` models of a result, each with the number of its documents; whether those are all."""
+    asked = {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE}}
+    answer = searcher.aggregate(query, {"models": asked})["models"]
+    return answer["buckets"], not answer["sum_other_doc_count"]
