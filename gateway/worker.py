@@ -40,7 +40,7 @@ from gateway.logs import configure_logs
 from gateway.outlook import Outlook
 from gateway.settings import load_settings
 from gateway.signing import Signing
-from gateway.start import UNUSABLE, settle
+from gateway.start import UNUSABLE, settle, share_the_interpreter
 from gateway.waypost import Waypost
 
 log = Log(__name__)
@@ -62,10 +62,6 @@ ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced"
 """What a round does, and the part of the gateway that this is told of."""
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
-HAND_OVER = 0.0005
-"""Seconds for which a busy thread keeps the interpreter while another waits for it. With Python's 5 ms a backend that
-keeps one thread busy delayed a run of another registry by 5 ms for each of its some 200 waits.
-"""
 RESTART = 75
 """The exit code that asks to be started again at once."""
 
@@ -313,7 +309,7 @@ def main(config: str, beats: int, prepares: bool) -> int:
     means stop. `prepares`: nobody has done so yet.
     """
     restore_descriptors()
-    sys.setswitchinterval(HAND_OVER)
+    share_the_interpreter()
     settings = load_settings(Path(config))
     configure_logs(settings.log)
     waypost = Waypost(settings)

@@ -13,6 +13,7 @@ from federation.logs import NONE
 from gateway.cli.invocation import Invocation, debugging
 from gateway.cli.screen import say
 from gateway.settings import load_settings, settings_file
+from gateway.start import share_the_interpreter
 from gateway.waypost import FOLLOWERS, Waypost
 
 __all__ = ["catch_up", "configured", "opened", "working"]
@@ -53,6 +54,7 @@ def working(waypost: Waypost) -> Iterator[bool]:
         except WorkerLockedError:
             yield False
             return
+        share_the_interpreter()
         worker = Worker(waypost, by_schedule=False)
         thread = threading.Thread(target=worker.run, name="worker", daemon=True)
         thread.start()

@@ -32,7 +32,7 @@ from federation.sync import schedule
 from federation.sync.context import SyncContext
 from federation.sync.run import is_full_due, run
 from gateway.demo.servers import mlflow_server
-from gateway.start import settle
+from gateway.start import settle, share_the_interpreter
 from tests.benchmarks import Figure, benchmark
 from tests.gateway.served import served
 from tests.servers.postgres import postgres_server
@@ -215,6 +215,7 @@ def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
     with mlflow_server(folder / "mlflow") as server:
         fill(server.url, size)
         settle()  # as the worker does when it is wired; the bare crawl is faster for it too
+        share_the_interpreter()
         crawl(server.url)
         for number in range(ROUNDS if size > 1_000 else 1):
             with migrated(f"sqlite:///{folder / f'sync-{number}.db'}") as engine:
