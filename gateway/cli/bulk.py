@@ -54,6 +54,8 @@ def bulk(
     check_day("--until", until)
     with connect(invocation) as gateway:
         body["refs"] = list(dict.fromkeys([*_named(refs or []), *_found(gateway, query, models=models)]))
+        if query and not body["refs"]:
+            raise CommandError(f"nothing fits {query}")
         if not 1 <= len(body["refs"]) <= MOST:
             raise CommandError(f"name 1 to {MOST} models or versions, not {len(body['refs']):,}")
         terms = WriteOptions("", plan, "", dry_run, wait, yes)

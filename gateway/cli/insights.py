@@ -50,7 +50,7 @@ def insights(
         (one["value"], one["ref"], one["stage"], one["team"], one["detail"], one["refs"])
         for one in found["items"]
     ]
-    emit_table(("", "OF", "STAGE", "TEAM", "DETAIL", "WITH"), rows)
+    emit_table(("VALUE", "REF", "STAGE", "TEAM", "DETAIL", "REFS"), rows)
     if found["next_cursor"]:
         say(f"more: --cursor {found['next_cursor']}")
 

@@ -112,3 +112,6 @@ def test_a_search_is_tagged_from_the_command_line(
     assert run(["bulk", "r/lined", "--until", "2031-03-31", "--yes", "--url", gateway.url]) == 0
     assert "r/lined is deprecated" in capsys.readouterr().err
     assert run(["bulk", "r/lined", "--url", gateway.url]) == 2
+    capsys.readouterr()
+    assert run(["bulk", "--query", "model:nosuch", "--tag", "a=b", "--yes", "--url", gateway.url]) == 2
+    assert capsys.readouterr().err == "waypost: nothing fits model:nosuch\n"

@@ -128,7 +128,9 @@ def test_lists_and_their_csv(config: Path, capsys: pytest.CaptureFixture[str]) -
     code, out, _ = told(config, capsys, "insights")
     assert (code, "single-points-of-failure" in out) == (0, True)
     _, out, _ = told(config, capsys, "insights", "most-depended-on")
-    assert out.startswith("2 most-depended-on")
+    said, heads, *_ = out.splitlines()
+    assert said.startswith("2 most-depended-on")
+    assert heads.split() == ["VALUE", "REF", "STAGE", "TEAM", "DETAIL", "REFS"], "as the sentence calls them"
     _, out, _ = told(config, capsys, "insights", "most-depended-on", "--csv")
     assert [row["ref"] for row in csv.DictReader(io.StringIO(out))] == ["texts/encoder:3", "ranking/ranker:5"]
     assert told(config, capsys, "insights", "nothing")[0] == 2
