@@ -329,8 +329,6 @@ def _check(record: Record) -> None:
             check_part("model name", record.name)
             for alias in record.aliases:
                 check_part("alias", alias)
-            if record.owner:
-                _check_length("owner", record.owner, KEY_LIMIT)
         case VersionRecord():
             check_part("version", record.version)
             _check_key("model's native id", record.model.native_id)
@@ -341,6 +339,8 @@ def _check(record: Record) -> None:
                 raise ValueError("its name is missing")
             for share in record.traffic:
                 _check_key("version's native id", share.version.native_id)
+    if owner := getattr(record, "owner", None):
+        _check_length("owner", owner, KEY_LIMIT)
     for time in (record.created_at, record.updated_at):
         if time is not None and time.tzinfo is None:
             raise ValueError("it has a time without a zone")

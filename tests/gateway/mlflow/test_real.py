@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cli import run
 from gateway.demo.servers import Server
-from gateway.loading import TITLE
+from gateway.loading import ON_THE_LINE, TITLE
 from tests.gateway.lines import LineHandler, lines
 from tests.gateway.mlflow.client import ClientError, RunningClient
 from tests.gateway.served import Served, served
@@ -180,7 +180,7 @@ def test_models_are_loaded_through_the_proxy_and_no_token_reaches_the_server(
 
     monkeypatch.setenv("WAYPOST_URL", gateway.url)
     assert run(["show", "real/line:1", "--snippets"]) == 0
-    shown = capsys.readouterr().out.partition(f"# {TITLE}\n")[2].partition("\n# ")[0].strip()
+    shown = capsys.readouterr().out.partition(f"# {TITLE}\n")[2].partition(f"\n# {ON_THE_LINE}")[0].strip()
     page = unescape(httpx.get(f"{gateway.url}/versions/real/line:1").raise_for_status().text)
     assert page.partition(TITLE)[2].partition("<code>")[2].partition("</code>")[0] == shown
     assert here("paste", shown, [[3.0]]) == pytest.approx([7.0])
