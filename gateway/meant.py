@@ -71,9 +71,7 @@ def reference_meant(waypost: "Waypost", view: "View", text: str) -> Reference:
 
 def selector_meant(waypost: "Waypost", view: "View", on: str) -> str:
     """What events are selected by, where it is a model with its registry. Errors: as `reference_meant`."""
-    if on in ("", "*") or on.startswith(("team:", "registry:", "search:")):
-        return on
-    return str(reference_meant(waypost, view, on))
+    return str(reference_meant(waypost, view, on)) if waypost.events.is_of_a_model(on) else on
 
 
 def whole(waypost: "Waypost", text: str | None) -> str | None:

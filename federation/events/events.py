@@ -114,6 +114,11 @@ class Events:
         with reading(self._engine) as connection:
             return self.told(feed.read_latest(connection, view, wanted, before=position, limit=limit))
 
+    @staticmethod
+    def is_of_a_model(on: str) -> bool:
+        """Whether what events are selected by names a model: not a team, a registry, a saved search or everything."""
+        return on not in ("", "*") and not on.startswith((*feed.KINDS, SEARCH))
+
     def selected(self, view: View, types: Sequence[str], on: str, since: datetime | None = None) -> Selected:
         """What is asked for as people write it: `on` may also be `search:` and a query. Errors: those of searches."""
         if on.startswith(SEARCH):

@@ -93,6 +93,10 @@ def newest(connection: Connection) -> int:
     return int(connection.execute(select(func.max(event.c.position))).scalar() or -1)
 
 
+TEAM, REGISTRY = KINDS = "team:", "registry:"
+"""How a selector begins that names no model."""
+
+
 def chosen(connection: Connection, view: View, wanted: Selected) -> Select[Any]:
     """The query for events that are wanted, inside a view. Errors: as `selected`."""
     query = select(event).where(view.clause(event.c.registry_id), *selected(connection, view, wanted.on))
@@ -113,14 +117,14 @@ def selected(
     """The condition that a selector stands for, inside a view, for these columns. Errors: `EventQueryError`,
     `UnknownError`.
     """
-    kind, _, name = on.partition(":")
     if on in ("", "*"):
         return []
-    if kind == "team":
+    if on.startswith(TEAM):
         registries = tables.registry.c
-        return [registry_id.in_(select(registries.id).where(registries.team == name))]
-    if kind == "registry":
-        return [registry_id == _registry(connection, view, name)]
+        of_team = select(registries.id).where(registries.team == on.removeprefix(TEAM))
+        return [registry_id.in_(of_team)]
+    if on.startswith(REGISTRY):
+        return [registry_id == _registry(connection, view, on.removeprefix(REGISTRY))]
     model = parse(on)
     if (model.version, model.alias, model.stage) != (None, None, None):
         raise EventQueryError("on is team:NAME, registry:NAME or a model, without version or alias", "on")

@@ -87,9 +87,9 @@ def blast(
     large: bool = True,
 ) -> Blast:
     """Everything downstream of `start` that `visible` lets through, breaking first, then by severity and
-    distance: of the items at least the first `most` (None: all), with the counts of them all. Once at least `count_to`
-    were met that `most` would not list, those are what is counted, and the closure is cut. Errors: `LargeError` unless
-    `large`.
+    distance: of the items at least the first `most` (None: all), with the counts of them all. With `most`, the count
+    ends once it has met `count_to` (None: never), and the closure is cut where there are more. Errors: `LargeError`
+    unless `large`.
     """
     nodes, down = np.array(start, np.int32), snapshot.down
     if most is None or depth is not None or not large:

@@ -27,9 +27,8 @@ def inert(value: Any) -> Any:
     """A value as it is printed: invisible characters that change the direction of text show as their code."""
     if value is None:
         return ""
-    if (
-        not isinstance(value, str) or value.isprintable() or isinstance(value, Markup)
-    ):  # none of those is printable
+    # What turns text around is not printable, and most text is: that is told sooner than searched.
+    if not isinstance(value, str) or value.isprintable() or isinstance(value, Markup):
         return value
     return _TURNING.sub(lambda found: f"\u27e8U+{ord(found.group()):04X}\u27e9", value)
 
