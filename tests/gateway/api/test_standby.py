@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
@@ -57,8 +58,21 @@ def test_who_sends_a_position_sees_it_however_far_the_standby_is_behind(
             assert asked.ask("GET", "/api/v1/versions/texts/encoder:3").json()["registry"] == "texts"
             assert asked_at[-1] == "standby"
             assert said().startswith("1 changes behind")
+            with psycopg.connect(follower.address(name)) as connection:
+                rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", (name,))
+                answering = [int(pid) for (pid,) in rows.fetchall()]
+            assert len(answering) > 1, "the gateway's own are among them"
             follower.server.kill()
+            # What still answers when it is asked may die in the middle of a read, which then fails as a read there may.
+            until(lambda: not any(map(_lives, answering)), "all that answered are gone")
             for _ in range(2):
                 assert asked.ask("GET", "/api/v1/versions/words/encoder:3").status_code == 200
             assert [one.state for one in postgresql(asked.waypost) if one.what == "standby"] == ["fail"]
         engine.dispose()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
