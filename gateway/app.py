@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from federation.standby import promised
 from gateway import precedence
 from gateway.api.requests import (
+    AnyRequest,
     check_address,
     check_permission,
     provide_principal,
@@ -126,7 +126,7 @@ def application(max_body: int) -> Litestar:
     return app
 
 
-async def before(request: Request[Any, Any, Any]) -> None:
+async def before(request: AnyRequest) -> None:
     """Before every handler: the caller may do such things, the path is sound, and followers have passed the position
     that the caller has seen.
     """

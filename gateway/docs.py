@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -23,7 +23,7 @@ from gateway.api.graph_out import DeprecationIn
 from gateway.api.health import LiveOut, ReadyOut
 from gateway.api.history_out import ProductionOut
 from gateway.api.out import VersionOut
-from gateway.api.requests import PUBLIC, provide_waypost
+from gateway.api.requests import PUBLIC, AnyRequest, provide_waypost
 from gateway.api.statements_out import CommentIn, CommentOut, CommentsOut, StatementIn, StatementsOut
 from gateway.described import classes_in, describe
 from gateway.door.authentication import COOKIE
@@ -94,7 +94,7 @@ DOCS = OpenAPIConfig(
 @get(
     [f"/static/swagger/{name}" for name in PACKED], opt=PUBLIC, include_in_schema=False, sync_to_thread=False
 )
-def packed(request: Request[Any, Any, Any]) -> Response[bytes]:
+def packed(request: AnyRequest) -> Response[bytes]:
     """A file of that page, which is kept as every browser takes it: a third as large."""
     name = request.url.path.rpartition("/")[2]
     content, headers = (STATIC / "swagger" / f"{name}.gz").read_bytes(), {"Vary": "Accept-Encoding"}
@@ -112,7 +112,7 @@ def docs_page() -> str:
 
 
 @get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
-def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+def openapi(request: AnyRequest) -> dict[str, Any]:
     """The API's description."""
     waypost = provide_waypost(request)
     asks = waypost.settings.auth.mode != "local"

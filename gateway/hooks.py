@@ -1,16 +1,13 @@
 """`POST /hooks/{registry}`: where backends announce changes, and each proves itself by its own means."""
 
 import asyncio
-from typing import Any
 
 import msgspec
-from litestar import Request, post
-from litestar.di import NamedDependency
+from litestar import post
 from litestar.params import FromPath
 
 from adapters import Notification
-from gateway.api.requests import PUBLIC
-from gateway.waypost import Waypost
+from gateway.api.requests import PUBLIC, AnyRequest, GivenWaypost
 
 
 class TakenOut(msgspec.Struct):
@@ -20,9 +17,7 @@ class TakenOut(msgspec.Struct):
 
 
 @post("/hooks/{registry:str}", opt=PUBLIC, status_code=202)
-async def take_notification(
-    registry: FromPath[str], request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]
-) -> TakenOut:
+async def take_notification(registry: FromPath[str], request: AnyRequest, waypost: GivenWaypost) -> TakenOut:
     """Take in what a backend announces: the records that it names are read from the backend at once. The request must
     prove by the backend's own means that it comes from there, as the registry's configuration says.
     """

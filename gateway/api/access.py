@@ -4,10 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from litestar import delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.identity.identity import Grant
 from gateway.api.access_out import (
     GrantIn,
@@ -20,29 +19,26 @@ from gateway.api.access_out import (
     secret_out,
     whoami_out,
 )
-from gateway.api.requests import Ident, needs
-from gateway.waypost import Waypost
+from gateway.api.requests import GivenPrincipal, GivenWaypost, Ident, needs
 
 READ: dict[str, Any] = needs(Permission.READ)
 GRANT: dict[str, Any] = needs(Permission.GRANT)
 
 
 @get("/whoami", opt=READ, sync_to_thread=True)
-def whoami(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> WhoamiOut:
+def whoami(waypost: GivenWaypost, principal: GivenPrincipal) -> WhoamiOut:
     """Who you are here, your roles, and what they allow."""
     return whoami_out(principal, waypost.identity.account(principal))
 
 
 @get("/tokens", opt=GRANT, sync_to_thread=True)
-def list_tokens(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> TokensOut:
+def list_tokens(waypost: GivenWaypost, principal: GivenPrincipal) -> TokensOut:
     """Every token, for who may give roles on everything; else those you made."""
     return TokensOut(waypost.identity.tokens(principal))
 
 
 @post("/tokens", opt=GRANT, sync_to_thread=True)
-def create_token(
-    data: JSONBody[TokenIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> SecretOut:
+def create_token(data: JSONBody[TokenIn], waypost: GivenWaypost, principal: GivenPrincipal) -> SecretOut:
     """Make a token, with a role on everything, a team or a registry. Its secret is shown this once."""
     return secret_out(*waypost.identity.create_token(principal, data.spec()))
 
@@ -50,8 +46,8 @@ def create_token(
 @post("/tokens/{name:str}/rotate", opt=GRANT, sync_to_thread=True)
 def rotate_token(
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     data: JSONBody[RotateIn | None] = None,
 ) -> SecretOut:
     """Give a token, by id or name, a new secret; the old one ends at once, or after `keep_hours`."""
@@ -60,31 +56,25 @@ def rotate_token(
 
 
 @delete("/tokens/{name:str}", opt=GRANT, sync_to_thread=True)
-def revoke_token(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
+def revoke_token(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """End a token, by id or name, and every session begun with it; it takes every process less than 5 seconds."""
     waypost.identity.revoke_token(principal, name)
 
 
 @get("/grants", opt=GRANT, sync_to_thread=True)
-def list_grants(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> GrantsOut:
+def list_grants(waypost: GivenWaypost, principal: GivenPrincipal) -> GrantsOut:
     """The roles given on what you may give roles on."""
     return GrantsOut(waypost.identity.grants(principal))
 
 
 @post("/grants", opt=GRANT, sync_to_thread=True)
-def add_grant(
-    data: JSONBody[GrantIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Grant:
+def add_grant(data: JSONBody[GrantIn], waypost: GivenWaypost, principal: GivenPrincipal) -> Grant:
     """Give a role. Giving it twice is giving it once."""
     return waypost.identity.give_role(principal, data.spec())
 
 
 @delete("/grants/{grant_id:int}", opt=GRANT, sync_to_thread=True)
-def remove_grant(
-    grant_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
+def remove_grant(grant_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Take a role away. Those of the configuration are taken away there."""
     waypost.identity.take_role(principal, grant_id)
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.journal.journal import JournalFilter, is_cut
 from gateway.api.journal_out import (
     ConsistencyOut,
@@ -25,9 +25,16 @@ from gateway.api.journal_out import (
     witnesses_out,
 )
 from gateway.api.out import JournalOut, journal_out
-from gateway.api.requests import WANTED, Number, OptionalNumber, needs
+from gateway.api.requests import (
+    WANTED,
+    AnyRequest,
+    GivenPrincipal,
+    GivenWaypost,
+    Number,
+    OptionalNumber,
+    needs,
+)
 from gateway.names import names_in
-from gateway.waypost import Waypost
 
 AUDIT: dict[str, Any] = needs(Permission.AUDIT)
 MEDIA_TYPES = {
@@ -40,7 +47,7 @@ Format = Literal["jsonl", "csv", "cloudevents"]
 
 @get("/audit", opt=AUDIT, dependencies=WANTED, sync_to_thread=True)
 def list_entries(
-    waypost: NamedDependency[Waypost],
+    waypost: GivenWaypost,
     wanted: NamedDependency[JournalFilter],
     after: FromQuery[Annotated[int, Parameter(ge=-1, le=2**62)]] = -1,
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
@@ -52,14 +59,14 @@ def list_entries(
 
 
 @get("/audit/entries/{seq:int}", opt=AUDIT, sync_to_thread=True)
-def show_entry(seq: FromPath[Number], waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
+def show_entry(seq: FromPath[Number], waypost: GivenWaypost) -> ProvenEntryOut:
     """One entry with its exact bytes and the proof that it is in the newest checkpoint."""
     line, proven = waypost.journal.entry(seq)
     return proven_out(line, proven, names_in(waypost.identity, [line]))
 
 
 @get("/audit/checkpoint", opt=AUDIT, sync_to_thread=True)
-def show_checkpoint(waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_checkpoint(waypost: GivenWaypost) -> Response[bytes]:
     """The newest checkpoint, a C2SP signed note; waits a moment until it counts every entry there is."""
     waypost.wake.tell("worker")
     return Response(waypost.journal.checkpoint(), media_type="text/plain")
@@ -67,7 +74,7 @@ def show_checkpoint(waypost: NamedDependency[Waypost]) -> Response[bytes]:
 
 @get("/audit/proof/inclusion", opt=AUDIT, sync_to_thread=True)
 def show_inclusion(
-    waypost: NamedDependency[Waypost], seq: FromQuery[Number], size: FromQuery[OptionalNumber] = None
+    waypost: GivenWaypost, seq: FromQuery[Number], size: FromQuery[OptionalNumber] = None
 ) -> InclusionOut:
     """That an entry is among the first `size` (RFC 6962); without a size, in the newest checkpoint."""
     return inclusion_out(waypost.journal.prove_inclusion(seq, size))
@@ -75,7 +82,7 @@ def show_inclusion(
 
 @get("/audit/proof/consistency", opt=AUDIT, sync_to_thread=True)
 def show_consistency(
-    waypost: NamedDependency[Waypost],
+    waypost: GivenWaypost,
     old: Annotated[int, QueryParameter(name="from", ge=0, le=2**62)],
     new: Annotated[int | None, QueryParameter(name="to", ge=0, le=2**62)] = None,
 ) -> ConsistencyOut:
@@ -84,22 +91,22 @@ def show_consistency(
 
 
 @get("/audit/keys", opt=AUDIT, sync_to_thread=True)
-def list_keys(waypost: NamedDependency[Waypost]) -> KeysOut:
+def list_keys(waypost: GivenWaypost) -> KeysOut:
     """The log's name and the public keys that vouch for it, the one it signs with now last."""
     return keys_out(waypost.journal.keys())
 
 
 @get("/audit/witnesses", opt=AUDIT, sync_to_thread=True)
-def list_witnesses(waypost: NamedDependency[Waypost]) -> WitnessesOut:
+def list_witnesses(waypost: GivenWaypost) -> WitnessesOut:
     """Where checkpoints go, and how each of these places stands."""
     return witnesses_out(waypost.journal.witnesses())
 
 
 @get("/audit/export", opt=AUDIT, dependencies=WANTED, sync_to_thread=True)
 def export_entries(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     wanted: NamedDependency[JournalFilter],
     form: Annotated[Format, QueryParameter(name="format")] = "jsonl",
 ) -> Stream:
@@ -112,7 +119,7 @@ def export_entries(
 
 
 @post("/audit/rotation", opt=AUDIT, sync_to_thread=True, status_code=202)
-def rotate_key(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> RotationOut:
+def rotate_key(waypost: GivenWaypost, principal: GivenPrincipal) -> RotationOut:
     """Replace the key that signs checkpoints; the next checkpoint is signed by both."""
     principal.require(Permission.GRANT, None, "everything")
     new = waypost.journal.rotate_key(principal.id)
@@ -122,9 +129,7 @@ def rotate_key(waypost: NamedDependency[Waypost], principal: NamedDependency[Pri
 
 @post("/audit/resume", opt=AUDIT, sync_to_thread=True, status_code=200)
 def resume_signing(
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    reason: FromQuery[str | None] = None,
+    waypost: GivenWaypost, principal: GivenPrincipal, reason: FromQuery[str | None] = None
 ) -> ResumedOut:
     """Sign again although a witness knows more entries: those are lost for good. The log records it."""
     principal.require(Permission.GRANT, None, "everything")

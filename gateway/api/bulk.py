@@ -4,14 +4,12 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Response, post
-from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from gateway.api.bulk_out import BulkIn, BulkOut, BulkPlanOut, bulk_out, bulk_plan
-from gateway.api.requests import needs
-from gateway.waypost import Waypost
+from gateway.api.requests import GivenPrincipal, GivenWaypost, needs
 
 
 @post(
@@ -22,8 +20,8 @@ from gateway.waypost import Waypost
 )
 async def change_many(
     data: JSONBody[BulkIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     dry_run: Annotated[
         bool, QueryParameter(name="dry_run", description="change nothing: answer 200 with the plan")
     ] = False,

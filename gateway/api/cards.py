@@ -1,18 +1,16 @@
 """What people wrote about a version: its model card, put together from where it stands."""
 
 from litestar import get
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from federation.access import Permission, View
+from federation.access import Permission
 from gateway.api.out import CardOut, card_out
-from gateway.api.requests import needs
+from gateway.api.requests import GivenView, GivenWaypost, needs
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 
 @get("/cards/{ref:path}", opt=needs(Permission.READ), sync_to_thread=True)
-def show_card(ref: FromPath[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> CardOut:
+def show_card(ref: FromPath[str], waypost: GivenWaypost, view: GivenView) -> CardOut:
     """A version's model card: from the backend's own card, tags, and the sections of its description."""
     version = waypost.catalogue.version(view, read_reference(ref))
     return card_out(version, waypost.catalogue.card(version, waypost.adapters))

@@ -2,27 +2,25 @@
 
 from typing import Any
 
-from litestar import Request, post
-from litestar.di import NamedDependency
+from litestar import post
 from litestar.params import FromQuery, JSONBody
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.erasure import erase
 from gateway.api.journal_out import ErasureIn, ErasureOut, SealIn, SealOut, seal_out
-from gateway.api.requests import needs
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, needs
 from gateway.parameters import read_time
 from gateway.problems import ProblemError
-from gateway.waypost import Waypost
 
 AUDIT: dict[str, Any] = needs(Permission.AUDIT)
 
 
 @post("/audit/erasures", opt=AUDIT, sync_to_thread=True, status_code=200)
 def erase_subject(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     data: JSONBody[ErasureIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     dry_run: FromQuery[bool] = False,
 ) -> ErasureOut:
     """Remove a person's values beside the log, in the catalogue, native payloads and the index. Proofs still hold;
@@ -43,9 +41,7 @@ def erase_subject(
 
 
 @post("/audit/seals", opt=AUDIT, sync_to_thread=True, status_code=200)
-def seal_entries(
-    data: JSONBody[SealIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> SealOut:
+def seal_entries(data: JSONBody[SealIn], waypost: GivenWaypost, principal: GivenPrincipal) -> SealOut:
     """Move old entries with their proofs into an archive file; what is signed stays provable."""
     principal.require(Permission.GRANT, None, "everything")
     before = read_time(data.before, "before")

@@ -5,21 +5,20 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, View
 from federation.events.events import NEWEST, Events, Selected, Watched
 from gateway.api import formats
 from gateway.api.events_out import ChangesOut, EventsOut, WatchesOut, WatchIn, changes_out, events_out
-from gateway.api.requests import Ident, Limit, needs
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, Limit, needs
 from gateway.api.rows import changes_csv
 from gateway.meant import selector_meant
 from gateway.parameters import read_since
 from gateway.streams import kept_open, rounds
-from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 STREAM = "text/event-stream"
@@ -33,8 +32,8 @@ Cursor = Annotated[str | None, Parameter(max_length=100)]
 
 
 def provide_selected(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     types: Annotated[
         list[str] | None,
         QueryParameter(
@@ -58,9 +57,9 @@ SELECTED = {"wanted": Provide(provide_selected, sync_to_thread=True)}  # it may 
 
 @get("/events", opt=READ, dependencies=SELECTED)
 async def list_events(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     wanted: NamedDependency[Selected],
     after: Annotated[
         str | None,
@@ -83,7 +82,7 @@ async def list_events(
 
 
 async def _told(
-    request: Request[Any, Any, Any], events: Events, view: View, wanted: Selected, position: int | None
+    request: AnyRequest, events: Events, view: View, wanted: Selected, position: int | None
 ) -> AsyncIterator[ServerSentEventMessage]:
     """What comes behind a position, until the stream ends."""
     clock, looked = asyncio.get_running_loop().time, -2
@@ -108,8 +107,8 @@ def _heartbeat() -> ServerSentEventMessage:
 
 @get("/changes", opt=READ, dependencies=SELECTED, sync_to_thread=True, operation_class=formats.TableOperation)
 def list_changes(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     wanted: NamedDependency[Selected],
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
     cursor: FromQuery[Cursor] = None,
@@ -124,8 +123,8 @@ def list_changes(
 
 @get("/inbox", opt=READ, sync_to_thread=True)
 def list_inbox(
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[Cursor] = None,
 ) -> ChangesOut:
@@ -136,23 +135,19 @@ def list_inbox(
 
 
 @get("/watches", opt=READ, sync_to_thread=True)
-def list_watches(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> WatchesOut:
+def list_watches(waypost: GivenWaypost, principal: GivenPrincipal) -> WatchesOut:
     """What you watch."""
     return WatchesOut(waypost.events.watches(principal))
 
 
 @post("/watches", opt=READ, status_code=201, sync_to_thread=True)
-def add_watch(
-    waypost: NamedDependency[Waypost], principal: NamedDependency[Principal], data: JSONBody[WatchIn]
-) -> Watched:
+def add_watch(waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[WatchIn]) -> Watched:
     """Watch a team, a registry or a model; twice is once."""
     return waypost.events.watch(principal, selector_meant(waypost, principal.view, data.on))
 
 
 @delete("/watches/{watch_id:int}", opt=READ, sync_to_thread=True)
-def remove_watch(
-    watch_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
+def remove_watch(watch_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Watch it no longer."""
     waypost.events.unwatch(principal, watch_id)
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Stream
+
+from gateway.api.requests import AnyRequest
 
 Format = Literal["json", "csv", "dot", "svg"]
 Table = Literal["json", "csv"]
@@ -22,7 +24,7 @@ INERT = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'uns
 """A picture with names from anywhere runs nothing and loads nothing, also when it is opened by itself."""
 
 
-def chosen(request: Request[Any, Any, Any], asked: str | None, offered: Sequence[str]) -> str:
+def chosen(request: AnyRequest, asked: str | None, offered: Sequence[str]) -> str:
     """What the caller wants: `format` beats the Accept header; JSON where neither names something we have."""
     if asked is not None:
         return asked

@@ -4,12 +4,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
-from litestar import MediaType, Request, Response, delete, get, post
+from litestar import MediaType, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, Principal
 from federation.errors import UnknownError
 from federation.graph.graph import (
     Action,
@@ -34,7 +33,7 @@ from gateway.api.graph_out import (
     dependency_out,
     insights_out,
 )
-from gateway.api.requests import Depth, Limit, needs
+from gateway.api.requests import AnyRequest, Depth, GivenPrincipal, GivenView, GivenWaypost, Limit, needs
 from gateway.meant import reference_meant
 from gateway.parameters import read_edge, read_reference
 from gateway.problems import ProblemError
@@ -50,10 +49,7 @@ DRAWN = ("json", "csv", "dot", "svg")
 
 @get("/dependencies", opt=READ, sync_to_thread=True)
 def list_dependencies(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    limit: FromQuery[Limit] = 50,
-    cursor: FromQuery[str | None] = None,
+    waypost: GivenWaypost, view: GivenView, limit: FromQuery[Limit] = 50, cursor: FromQuery[str | None] = None
 ) -> DeclaredOut:
     """The edges that people declared and that stand, oldest first."""
     return declared_out(*waypost.graph.declared(view, limit=limit, cursor=cursor))
@@ -61,7 +57,7 @@ def list_dependencies(
 
 @post("/dependencies", opt=DECLARE, sync_to_thread=True)
 def declare_dependency(
-    data: JSONBody[DependencyIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    data: JSONBody[DependencyIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[DependencyOut]:
     """Declare that one version needs another, or is derived from it. Said again it is the same edge, with 200."""
     consumer = reference_meant(waypost, principal.view, data.consumer)
@@ -75,7 +71,7 @@ def declare_dependency(
 
 @delete("/dependencies/{ref:path}", opt=DECLARE, status_code=204, sync_to_thread=True)
 def withdraw_dependency(
-    ref: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    ref: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[None]:
     """Take a declared edge back; here the address ends in its id."""
     gone = waypost.graph.withdraw(principal, read_edge(ref))
@@ -84,7 +80,7 @@ def withdraw_dependency(
 
 
 @get("/deprecations", opt=READ, sync_to_thread=True)
-def list_deprecations(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> DeprecationsOut:
+def list_deprecations(waypost: GivenWaypost, view: GivenView) -> DeprecationsOut:
     """The models that are to go, the next one first."""
     return DeprecationsOut(waypost.graph.deprecations(view))
 
@@ -92,8 +88,8 @@ def list_deprecations(waypost: NamedDependency[Waypost], view: NamedDependency[V
 @post("/models/{ref:path}", opt=needs(Permission.CHANGE), status_code=204, sync_to_thread=True)
 def deprecate_model(
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     data: JSONBody[DeprecationIn | None] = None,
 ) -> Response[None]:
     """Say that a model is to go (`…/deprecate`, with a day and what replaces it), or take that back (`…/reinstate`).
@@ -116,10 +112,10 @@ def deprecate_model(
 
 @get("/dependencies/{ref:path}", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
 def show_dependencies(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     depth: FromQuery[Depth] = None,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[str | None] = None,
@@ -138,10 +134,10 @@ def show_dependencies(
 
 @get("/impact/{ref:path}", opt=READ, operation_class=formats.DrawnOperation)
 async def show_impact(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
@@ -166,9 +162,9 @@ async def show_impact(
 
 @get("/impact", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
 def show_impact_of_source(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     dataset: FromQuery[str | None] = None,
     commit: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
@@ -217,8 +213,8 @@ def _drawn(dot: str, form: str) -> Response[Any]:
 @get("/bom/{ref:path}", opt=READ, sync_to_thread=True, media_type="application/vnd.cyclonedx+json")
 def show_bill(
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     depth: FromQuery[Depth] = None,
     spec: FromQuery[Spec] = "1.6",
 ) -> str:
@@ -236,10 +232,10 @@ def list_insights() -> InsightsOut:
 
 @get("/insights/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
 def show_insight(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 50,
     cursor: FromQuery[str | None] = None,
     format: FromQuery[Listed] = None,  # noqa: A002  the name in the query

@@ -6,17 +6,16 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from federation.access import EVERYTHING, LOCAL, Permission, Principal
+from federation.access import EVERYTHING, LOCAL, Permission
 from federation.database import DatabaseError, now
 from federation.events.events import Webhook
 from federation.health import Part
 from federation.registries.registries import RegistryState
 from gateway import ending
-from gateway.api.requests import PUBLIC, needs
+from gateway.api.requests import PUBLIC, GivenPrincipal, GivenWaypost, needs
 from gateway.outlook import table
 from gateway.waypost import Waypost
 
@@ -58,7 +57,7 @@ def live() -> LiveOut:
 
 
 @get("/health/ready", opt=PUBLIC, sync_to_thread=True)
-def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
+def ready(waypost: GivenWaypost) -> Response[ReadyOut]:
     """Whether requests can be answered: 200, else 503 and why; and how each part of the gateway stands."""
     parts = table(waypost)
     problems = [part.people for part in parts if part.blocks]
@@ -74,7 +73,7 @@ def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
 
 
 @get("/metrics", opt=needs(Permission.READ), sync_to_thread=True, include_in_schema=False)
-def metrics(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> Response[bytes]:
+def metrics(waypost: GivenWaypost, principal: GivenPrincipal) -> Response[bytes]:
     """Prometheus metrics: of this process's requests, and of every registry, for who may read everything."""
     principal.require(Permission.READ, None, "everything")
     body = generate_latest(waypost.metrics) + generate_latest(_Readiness(waypost))

@@ -3,24 +3,22 @@
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.params import FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 
-from federation.access import Permission, View
+from federation.access import Permission
 from federation.database import now
 from federation.files import blocks
 from gateway.api import formats
 from gateway.api.history_out import Stage, held_csv, production_out
-from gateway.api.requests import needs
+from gateway.api.requests import GivenView, GivenWaypost, needs
 from gateway.parameters import read_as_of
-from gateway.waypost import Waypost
 
 
 @get("/production", opt=needs(Permission.READ), sync_to_thread=True, operation_class=formats.TableOperation)
 def show_production(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     as_of: FromQuery[str | None] = None,
     stage: FromQuery[Stage] = "production",
     registry: FromQuery[str | None] = None,

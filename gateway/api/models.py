@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission
 from federation.catalogue.catalogue import SampleRequest, Validation
 from federation.errors import UnknownError
 from federation.search.answer import SimilarAnswer
@@ -22,7 +21,16 @@ from gateway.api.out import (
     model_out,
     version_out,
 )
-from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
+from gateway.api.requests import (
+    AnyRequest,
+    GivenPrincipal,
+    GivenView,
+    GivenWaypost,
+    Limit,
+    OptionalIdent,
+    needs,
+    provide_waypost,
+)
 from gateway.api.statements_out import (
     CommentIn,
     CommentOut,
@@ -34,7 +42,6 @@ from gateway.api.statements_out import (
 from gateway.likeness import similar
 from gateway.meant import TAILS, reference_meant
 from gateway.parameters import checked, read_as_of, read_reference
-from gateway.waypost import Waypost
 
 STATEMENTS, COMMENTS, SIMILAR, VALIDATE = TAILS
 References = Annotated[
@@ -46,8 +53,8 @@ READ: dict[str, Any] = needs(Permission.READ)
 @get("/models/{ref:path}", opt=READ, sync_to_thread=True)
 def show_model(
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
 ) -> ModelOut:
@@ -61,7 +68,7 @@ def show_model(
 
 @get("/versions/{ref:path}", opt=READ)
 async def show_version(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
@@ -90,30 +97,27 @@ async def show_version(
     return version_out(found, waypost.freshness.of(view, found.registry))
 
 
-def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
+def _stated(request: AnyRequest, ref: str) -> StatementsOut:
     waypost, view = provide_waypost(request), request.scope["user"].view
     return StatementsOut(
         waypost.statements.of(view, reference_meant(waypost, view, ref.removesuffix(STATEMENTS)))
     )
 
 
-def _commented(request: Request[Any, Any, Any], ref: str) -> CommentsOut:
+def _commented(request: AnyRequest, ref: str) -> CommentsOut:
     waypost, view = provide_waypost(request), request.scope["user"].view
     found = waypost.statements.comments(view, reference_meant(waypost, view, ref.removesuffix(COMMENTS)))
     return CommentsOut(comments_out(waypost.identity, found))
 
 
-def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
+def _similar(request: AnyRequest, ref: str, limit: int) -> SimilarAnswer:
     waypost, view = provide_waypost(request), request.scope["user"].view
     return similar(waypost, view, reference_meant(waypost, view, ref.removesuffix(SIMILAR)), limit)
 
 
 @post("/versions/{ref:path}", opt=READ, sync_to_thread=True)
 def make_statement(
-    ref: FromPath[str],
-    data: JSONBody[dict[str, Any]],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    ref: FromPath[str], data: JSONBody[dict[str, Any]], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[ArtifactStatement | CommentOut | Validation]:
     """State something about the artifact of a version (`…/statements`): a signature, a scan, an evaluation, or the
     verdict of a check. It is kept byte for byte; said again it is the same statement. With `/comments` behind the
@@ -136,12 +140,7 @@ def make_statement(
 
 
 @get("/diff", opt=READ, sync_to_thread=True)
-def show_diff(
-    left: FromQuery[str],
-    right: FromQuery[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-) -> DiffOut:
+def show_diff(left: FromQuery[str], right: FromQuery[str], waypost: GivenWaypost, view: GivenView) -> DiffOut:
     """What differs between two versions, also of different registries, and whether one can stand in for the other."""
     pair = [reference_meant(waypost, view, text) for text in (left, right)]
     return diff_out(waypost.catalogue.compare(view, *pair))
@@ -149,10 +148,7 @@ def show_diff(
 
 @get("/comparison", opt=READ, sync_to_thread=True)
 def show_comparison(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    refs: References,
-    sort: FromQuery[str] = "",
+    waypost: GivenWaypost, view: GivenView, refs: References, sort: FromQuery[str] = ""
 ) -> ComparisonOut:
     """Two to eight versions, also of different registries: all their metrics, and what else is not alike. `sort` is
     a metric, the least first; with `-` before it the greatest first; versions without it come last.
@@ -162,10 +158,7 @@ def show_comparison(
 
 @get("/timeline/{ref:path}", opt=READ, sync_to_thread=True)
 def show_timeline(
-    ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    as_of: FromQuery[str | None] = None,
+    ref: FromPath[str], waypost: GivenWaypost, view: GivenView, as_of: FromQuery[str | None] = None
 ) -> TimelineOut:
     """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
     reference, time = read_reference(ref), read_as_of(as_of)

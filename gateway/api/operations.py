@@ -14,7 +14,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, Principal
 from federation.errors import UnknownError
 from federation.operations.operations import Answer, Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
@@ -33,7 +33,7 @@ from gateway.api.operations_out import (
     operations_out,
     plan_out,
 )
-from gateway.api.requests import Ident, OptionalIdent, needs
+from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
 from gateway.intents import ask
 from gateway.parameters import read_etags, read_reference
 from gateway.waypost import Waypost
@@ -78,7 +78,7 @@ class Terms:
 
 
 def provide_terms(
-    principal: NamedDependency[Principal],
+    principal: GivenPrincipal,
     key: Key = None,
     match: Match = None,
     plan: Shown = None,
@@ -100,10 +100,7 @@ def _writes(permission: Permission) -> dict[str, Any]:
 
 @put("/versions/{ref:path}", **_writes(Permission.CHANGE))
 async def set_stage(
-    ref: FromPath[str],
-    data: JSONBody[StageIn],
-    waypost: NamedDependency[Waypost],
-    terms: NamedDependency[Terms],
+    ref: FromPath[str], data: JSONBody[StageIn], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Give a version a stage, by the first rule of its registry that can be written. Answers an operation."""
     return await _written(waypost, terms, _of(ref, "/stage"), Become(data.stage))
@@ -111,10 +108,7 @@ async def set_stage(
 
 @put("/models/{ref:path}", **_writes(Permission.CHANGE))
 async def set_alias(
-    ref: FromPath[str],
-    data: JSONBody[AliasIn],
-    waypost: NamedDependency[Waypost],
-    terms: NamedDependency[Terms],
+    ref: FromPath[str], data: JSONBody[AliasIn], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Point an alias of a model at one of its versions. Answers an operation."""
     reference, alias = _aliased(ref)
@@ -123,7 +117,7 @@ async def set_alias(
 
 @delete("/models/{ref:path}", **_writes(Permission.CHANGE))
 async def remove_alias_or_model(
-    ref: FromPath[str], waypost: NamedDependency[Waypost], terms: NamedDependency[Terms]
+    ref: FromPath[str], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Take an alias away (`…/aliases/{alias}`), or delete a whole model where the backend can. Answers an operation."""
     if "/aliases/" in ref:
@@ -134,10 +128,7 @@ async def remove_alias_or_model(
 
 @patch("/versions/{ref:path}", **_writes(Permission.TAG))
 async def set_version_tags(
-    ref: FromPath[str],
-    data: JSONBody[TagsIn],
-    waypost: NamedDependency[Waypost],
-    terms: NamedDependency[Terms],
+    ref: FromPath[str], data: JSONBody[TagsIn], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Set and remove tags of a version. Answers an operation."""
     return await _written(waypost, terms, _of(ref, "/tags"), SetTags(data.tags), of="version")
@@ -145,10 +136,7 @@ async def set_version_tags(
 
 @patch("/models/{ref:path}", **_writes(Permission.TAG))
 async def set_model_tags(
-    ref: FromPath[str],
-    data: JSONBody[TagsIn],
-    waypost: NamedDependency[Waypost],
-    terms: NamedDependency[Terms],
+    ref: FromPath[str], data: JSONBody[TagsIn], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Set and remove tags of a model. Answers an operation."""
     return await _written(waypost, terms, _of(ref, "/tags"), SetTags(data.tags), of="model")
@@ -156,7 +144,7 @@ async def set_model_tags(
 
 @delete("/versions/{ref:path}", **_writes(Permission.DELETE))
 async def delete_version(
-    ref: FromPath[str], waypost: NamedDependency[Waypost], terms: NamedDependency[Terms]
+    ref: FromPath[str], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Delete a version, named by its number, on its backend. Answers an operation."""
     return await _written(waypost, terms, read_reference(ref), Delete(), of="version")
@@ -164,10 +152,7 @@ async def delete_version(
 
 @post("/registries/{name:str}/versions", **_writes(Permission.REGISTER))
 async def register_version(
-    name: FromPath[str],
-    data: JSONBody[VersionIn],
-    waypost: NamedDependency[Waypost],
-    terms: NamedDependency[Terms],
+    name: FromPath[str], data: JSONBody[VersionIn], waypost: GivenWaypost, terms: NamedDependency[Terms]
 ) -> Response[OperationOut]:
     """Register a version, and its model where there is none, on the backend. Answers an operation."""
     return await _written(waypost, terms, Reference(name, data.model), data.wanted())
@@ -175,7 +160,7 @@ async def register_version(
 
 @get("/operations/{operation_id:int}", opt=READ, sync_to_thread=True)
 def show_operation(
-    operation_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+    operation_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView
 ) -> Response[OperationOut]:
     """What became of an operation; once it has ended, with the position of its outcome."""
     out = operation_out(waypost, waypost.operations.show(view, operation_id))
@@ -185,8 +170,8 @@ def show_operation(
 
 @get("/operations", opt=READ, sync_to_thread=True)
 def list_operations(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     registry: FromQuery[str | None] = None,
     in_state: Annotated[State | None, QueryParameter(name="state")] = None,
     ref: FromQuery[str | None] = None,

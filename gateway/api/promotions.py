@@ -3,11 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post, put
-from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission
 from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
 from gateway.api.promotions_out import (
     JudgementOut,
@@ -27,17 +26,16 @@ from gateway.api.promotions_out import (
     seen_out,
     survey_out,
 )
-from gateway.api.requests import Ident, OptionalIdent, needs
+from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
 from gateway.meant import reference_meant
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 APPROVE: dict[str, Any] = needs(Permission.APPROVE)
 
 
 @get("/policies", opt=READ, sync_to_thread=True)
-def list_policies(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> PoliciesOut:
+def list_policies(waypost: GivenWaypost, principal: GivenPrincipal) -> PoliciesOut:
     """The policies that hold, by name."""
     found = [policy_out(one) for one in waypost.policies.standing(principal.view)]
     lacking = waypost.promotions.unsatisfiable() if principal.may(Permission.GRANT) else None
@@ -46,7 +44,7 @@ def list_policies(waypost: NamedDependency[Waypost], principal: NamedDependency[
 
 @post("/promotions", opt=needs(Permission.TAG), sync_to_thread=True, status_code=201)
 def propose(
-    data: JSONBody[PromotionIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    data: JSONBody[PromotionIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[SeenOut | JudgementOut]:
     """Propose to bring a version to a stage; with `dry_run` answer 200 with every check and change nothing."""
     reference = reference_meant(waypost, principal.view, data.ref)
@@ -62,8 +60,8 @@ def propose(
 
 @get("/plans", opt=READ, sync_to_thread=True)
 def survey(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     to: FromQuery[Stage] = "production",
     under: FromQuery[Annotated[str, Parameter(max_length=4096)]] = "",
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
@@ -78,7 +76,7 @@ def survey(
 
 @post("/rollbacks", opt=APPROVE, sync_to_thread=True, status_code=201)
 def roll_back(
-    data: JSONBody[RollbackIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    data: JSONBody[RollbackIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[SeenOut | JudgementOut]:
     """Bring back the version that held a stage before, by the timeline alone; with `dry_run` answer 200 with what that
     would change, and change nothing.
@@ -94,8 +92,8 @@ def roll_back(
 
 @get("/promotions", opt=READ, sync_to_thread=True)
 def list_promotions(
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     in_state: Annotated[PromotionState | None, QueryParameter(name="state")] = None,
     waiting_for: FromQuery[Literal["me"] | None] = None,
     ref: FromQuery[str | None] = None,
@@ -115,17 +113,15 @@ def list_promotions(
 
 
 @get("/promotions/{promotion_id:int}", opt=READ, sync_to_thread=True)
-def show_promotion(
-    promotion_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> SeenOut:
+def show_promotion(promotion_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView) -> SeenOut:
     """A promotion: what is asked of it now, who said what, and what became of it."""
     return seen_out(waypost.promotions.show(view, promotion_id))
 
 
 @get("/rollouts", opt=READ, sync_to_thread=True)
 def list_rollouts(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=200)]] = 50,
     cursor: FromQuery[OptionalIdent] = None,
 ) -> PromotionsOut:
@@ -141,8 +137,8 @@ def _saying(place: str, word: Word, what: str, under: str = "promotions") -> HTT
     def say(
         promotion_id: FromPath[Ident],
         data: JSONBody[WordsIn],
-        waypost: NamedDependency[Waypost],
-        principal: NamedDependency[Principal],
+        waypost: GivenWaypost,
+        principal: GivenPrincipal,
     ) -> SeenOut:
         said = waypost.promotions.say(principal, promotion_id, word, data.words, data.evidence)
         return seen_out(said)
@@ -171,8 +167,8 @@ def report_check(
     promotion_id: FromPath[Ident],
     name: FromPath[str],
     data: JSONBody[ReportIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
 ) -> SeenOut:
     """Say how a check ended that a policy asks for (`require_checks`)."""
     given = data.report(name.removeprefix("/"))

@@ -3,14 +3,12 @@
 from typing import Annotated, Any
 
 from litestar import get
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, Parameter
 
-from federation.access import Permission, View
+from federation.access import Permission
 from federation.sharing.sharing import Sharing
 from gateway.api.records_out import RecordsOut, read_key, records_out
-from gateway.api.requests import needs
-from gateway.waypost import Waypost
+from gateway.api.requests import GivenView, GivenWaypost, needs
 
 READ: dict[str, Any] = needs(Permission.READ)
 MostRecords = Annotated[int, Parameter(ge=1, le=1000)]
@@ -21,8 +19,8 @@ OneKey = Annotated[str | None, Parameter(description="The record with this key: 
 @get("/registries/{name:str}/records", opt=READ, sync_to_thread=True)
 def list_records(
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     since: FromQuery[Since] = None,
     key: FromQuery[OneKey] = None,
     cursor: FromQuery[str | None] = None,

@@ -3,11 +3,10 @@
 from typing import Any
 
 from litestar import Response, get, post, put
-from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission
 from gateway.api.registries_out import (
     ConfirmedOut,
     ForgottenOut,
@@ -22,23 +21,20 @@ from gateway.api.registries_out import (
     registries_out,
     sync_out,
 )
-from gateway.api.requests import Ident, needs
-from gateway.waypost import Waypost
+from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, needs
 
 READ: dict[str, Any] = needs(Permission.READ)
 SYNC: dict[str, Any] = needs(Permission.SYNC)
 
 
 @get("/registries", opt=READ, sync_to_thread=True)
-def list_registries(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> RegistriesOut:
+def list_registries(waypost: GivenWaypost, view: GivenView) -> RegistriesOut:
     """Every registry you may see, with its state and freshness."""
     return registries_out(waypost.registries.list(view), waypost.registries.gateway())
 
 
 @get("/registries/{name:str}", opt=READ, sync_to_thread=True)
-def show_registry(
-    name: FromPath[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> RegistryDetailOut:
+def show_registry(name: FromPath[str], waypost: GivenWaypost, view: GivenView) -> RegistryDetailOut:
     """One registry, what of it was set aside or held, and its last runs."""
     return detail_out(waypost.registries.show(view, name), waypost.sync.runs(view, name))
 
@@ -46,8 +42,8 @@ def show_registry(
 @post("/registries/{name:str}/sync", opt=SYNC, status_code=202, sync_to_thread=True)
 def sync_registry(
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     data: JSONBody[SyncIn | None] = None,
 ) -> QueuedOut:
     """Ask for a run. One that waits already is joined."""
@@ -55,19 +51,14 @@ def sync_registry(
 
 
 @post("/registries/{name:str}/confirm", opt=SYNC, status_code=202, sync_to_thread=True)
-def confirm_deletes(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> ConfirmedOut:
+def confirm_deletes(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> ConfirmedOut:
     """Believe the held deletes: the next run asks the backend for each and tombstones what is gone."""
     return ConfirmedOut(*waypost.sync.confirm_deletes(principal, name))
 
 
 @put("/registries/{name:str}/identity", opt=SYNC, status_code=202, sync_to_thread=True)
 def confirm_identity(
-    name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    data: JSONBody[IdentityIn],
+    name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[IdentityIn]
 ) -> QueuedOut:
     """Believe that the backend that answers now is the same as before: its history goes on."""
     return QueuedOut(waypost.sync.confirm_identity(principal, name, data.identity))
@@ -81,10 +72,7 @@ def confirm_identity(
     sync_to_thread=True,
 )
 def forget_registry(
-    name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    dry_run: FromQuery[bool] = False,
+    name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, dry_run: FromQuery[bool] = False
 ) -> Response[ForgottenOut | None]:
     """Remove a detached registry and everything known of it but its journal entries. Answers 204; with `dry_run`
     nothing is removed, and 200 says what would go.
@@ -96,9 +84,7 @@ def forget_registry(
 
 
 @get("/syncs/{sync_id:int}", opt=READ, sync_to_thread=True)
-def show_sync(
-    sync_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> Response[SyncOut]:
+def show_sync(sync_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView) -> Response[SyncOut]:
     """The progress of a run: its state with counts and errors."""
     run = waypost.sync.run(view, sync_id)
     headers = {} if run.position is None else {"Waypost-Position": waypost.positions.seal(run.position)}
@@ -106,11 +92,7 @@ def show_sync(
 
 
 @get("/syncs", opt=READ, sync_to_thread=True)
-def list_syncs(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    registry: FromQuery[str],
-) -> list[SyncOut]:
+def list_syncs(waypost: GivenWaypost, view: GivenView, registry: FromQuery[str]) -> list[SyncOut]:
     """The last runs of a registry, newest first."""
     return [sync_out(run) for run in waypost.sync.runs(view, registry)]
 

@@ -32,9 +32,17 @@ OptionalNumber = Annotated[int | None, Parameter(ge=0, le=2**62)]
 Ident = Annotated[int, Parameter(ge=1, le=2**62)]
 OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
 """A surrogate id; what no database can hold is refused here."""
+AnyRequest = Request[Any, Any, Any]
+"""A request as Litestar hands it out; what we know of it stands in its scope."""
+GivenWaypost = NamedDependency[Waypost]
+"""This process's gateway, for a parameter `waypost`."""
+GivenPrincipal = NamedDependency[Principal]
+"""Who is asking, for a parameter `principal`."""
+GivenView = NamedDependency[View]
+"""What the caller may see, for a parameter `view`."""
 
 
-def provide_waypost(request: Request[Any, Any, Any]) -> Waypost:
+def provide_waypost(request: AnyRequest) -> Waypost:
     """This process's gateway."""
     waypost: Waypost = request.scope["state"]["waypost"]
     return waypost
@@ -42,13 +50,13 @@ def provide_waypost(request: Request[Any, Any, Any]) -> Waypost:
 
 # Each of the following takes the one before it only so that they are resolved one after the other: for those that
 # could be resolved at once, Litestar starts a group of tasks, which costs more than everything else here.
-def provide_principal(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]) -> Principal:
+def provide_principal(request: AnyRequest, waypost: GivenWaypost) -> Principal:
     """Who is asking."""
     principal: Principal = request.scope["user"]
     return principal
 
 
-def provide_view(principal: NamedDependency[Principal]) -> View:
+def provide_view(principal: GivenPrincipal) -> View:
     """What the caller may see."""
     return principal.view
 
@@ -64,7 +72,7 @@ PUBLIC: dict[str, Any] = {"permission": None}
 """The declaration of a route that everybody may use."""
 
 
-def check_permission(request: Request[Any, Any, Any]) -> None:
+def check_permission(request: AnyRequest) -> None:
     """The permission that the route declares must hold somewhere; handlers check where.
 
     It is no guard of Litestar's, which copies the whole handler for each request. Errors: `ProblemError` 401 for who
@@ -86,7 +94,7 @@ def check_permission(request: Request[Any, Any, Any]) -> None:
         principal.require(permission, None, "any registry")
 
 
-def check_address(request: Request[Any, Any, Any]) -> None:
+def check_address(request: AnyRequest) -> None:
     """Refuse an address that is wrongly encoded, not UTF-8, or holds raw control characters, before anything reads it.
 
     Errors: 400.
@@ -111,7 +119,7 @@ def check_address(request: Request[Any, Any, Any]) -> None:
 
 
 def provide_filter(
-    waypost: NamedDependency[Waypost],
+    waypost: GivenWaypost,
     actor: FromQuery[str | None] = None,
     action: FromQuery[str | None] = None,
     ref: FromQuery[str | None] = None,

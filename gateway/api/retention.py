@@ -3,20 +3,18 @@
 from typing import Annotated
 
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, Parameter
 
-from federation.access import Permission, Principal, View
-from gateway.api.requests import needs
+from federation.access import Permission
+from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, needs
 from gateway.api.retention_out import AppliedOut, RetentionIn, RetentionOut, retention_out
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 
 @get("/retention", opt=needs(Permission.READ), sync_to_thread=True)
 def plan_retention(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     under: FromQuery[Annotated[str, Parameter(max_length=4096)]] = "",
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
     cursor: FromQuery[Annotated[str | None, Parameter(max_length=4096)]] = None,
@@ -30,7 +28,7 @@ def plan_retention(
 
 @post("/retention", opt=needs(Permission.TAG), sync_to_thread=True, status_code=200)
 def apply_retention(
-    data: JSONBody[RetentionIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    data: JSONBody[RetentionIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> AppliedOut:
     """Archive (by promotions) and delete (by operations) what a plan has shown; what is no longer due is left."""
     shown = [(read_reference(one.ref), one.does) for one in data.versions]

@@ -4,14 +4,12 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import MediaType, Response, get
-from litestar.di import NamedDependency
 from litestar.params import FromQuery, Parameter
 
-from federation.access import Permission, View
+from federation.access import Permission
 from federation.search.answer import Group, SearchAnswer, SearchRequest, Suggestion
 from federation.search.fields import FIELDS, facet_names
-from gateway.api.requests import Limit, needs
-from gateway.waypost import Waypost
+from gateway.api.requests import GivenView, GivenWaypost, Limit, needs
 
 READ: dict[str, Any] = needs(Permission.READ)
 LONGEST = 2000
@@ -35,8 +33,8 @@ class SuggestOut(msgspec.Struct):
 
 @get("/search", opt=READ, sync_to_thread=True)
 def search(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     q: FromQuery[Query] = "",
     limit: FromQuery[Limit] = 20,
     cursor: FromQuery[str | None] = None,
@@ -73,17 +71,13 @@ class ReferencesOut(msgspec.Struct):
 
 
 @get("/references", opt=READ, sync_to_thread=True)
-def list_references(
-    waypost: NamedDependency[Waypost], view: NamedDependency[View], q: FromQuery[str] = ""
-) -> ReferencesOut:
+def list_references(waypost: GivenWaypost, view: GivenView, q: FromQuery[str] = "") -> ReferencesOut:
     """How a reference that is being typed may go on: registries, models of one, then versions, aliases and stages."""
     return ReferencesOut(q, waypost.catalogue.continued(view, q[:LONGEST]))
 
 
 @get("/suggest", opt=READ, sync_to_thread=True)
-def suggest(
-    waypost: NamedDependency[Waypost], view: NamedDependency[View], q: FromQuery[str] = ""
-) -> SuggestOut:
+def suggest(waypost: GivenWaypost, view: GivenView, q: FromQuery[str] = "") -> SuggestOut:
     """Completions for a query being typed: qualifiers, their values, names of models."""
     return SuggestOut(q, waypost.search.suggest(view, q))
 

@@ -3,26 +3,24 @@
 from typing import Any
 
 from litestar import Response, delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from federation.access import Permission, Principal
-from gateway.api.requests import needs
+from federation.access import Permission
+from gateway.api.requests import GivenPrincipal, GivenWaypost, needs
 from gateway.api.searches_out import SavedSearchOut, SearchesOut, SearchIn, search_out, searches_out
-from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 
 
 @get("/searches", opt=READ, sync_to_thread=True)
-def list_searches(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> SearchesOut:
+def list_searches(waypost: GivenWaypost, principal: GivenPrincipal) -> SearchesOut:
     """The searches you kept, then those of the teams of which you see a registry."""
     return searches_out(waypost.searches.seen(principal))
 
 
 @post("/searches", opt=READ, sync_to_thread=True)
 def save_search(
-    data: JSONBody[SearchIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    data: JSONBody[SearchIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[SavedSearchOut]:
     """Keep a search under a name. The one of this name is replaced and keeps its address, with 200. For a team you
     need a role on it that may declare dependencies."""
@@ -31,17 +29,13 @@ def save_search(
 
 
 @get("/searches/{name:str}", opt=READ, sync_to_thread=True)
-def show_search(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> SavedSearchOut:
+def show_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> SavedSearchOut:
     """One saved search, by its id or its name: your own comes before that of a team."""
     return search_out(waypost.searches.find(principal, name))
 
 
 @delete("/searches/{name:str}", opt=READ, sync_to_thread=True)
-def remove_search(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
+def remove_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Keep a search no longer."""
     waypost.searches.remove(principal, name)
 

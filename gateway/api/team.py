@@ -2,17 +2,15 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, get
-from litestar.di import NamedDependency
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery, Parameter
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from gateway.api import formats
 from gateway.api.formats import Table
-from gateway.api.requests import needs
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, needs
 from gateway.api.rows import team_csv
 from gateway.team import TeamListOut, TeamOut, TeamOverview, team_out
-from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 Rows = Annotated[int, Parameter(ge=1, le=200, description="at most so many rows of each list")]
@@ -21,10 +19,7 @@ Listed = Annotated[Table | None, Parameter(description="instead of the Accept he
 
 @get("/team", opt=READ, sync_to_thread=True)
 def show_team(
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    team: FromQuery[str] = "",
-    limit: FromQuery[Rows] = 5,
+    waypost: GivenWaypost, principal: GivenPrincipal, team: FromQuery[str] = "", limit: FromQuery[Rows] = 5
 ) -> TeamOut:
     """What a team has to look at, each list with its first rows: yours, the one that is named, or all that you see."""
     return team_out(TeamOverview.of(waypost, principal, team), limit)
@@ -32,10 +27,10 @@ def show_team(
 
 @get("/team/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
 def show_team_list(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     team: FromQuery[str] = "",
     limit: FromQuery[Rows] = 50,
     format: FromQuery[Listed] = None,  # noqa: A002  the name in the query

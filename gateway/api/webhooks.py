@@ -5,10 +5,9 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.events.events import State
 from gateway.api.events_out import (
     DeliveriesOut,
@@ -23,22 +22,21 @@ from gateway.api.events_out import (
     deliveries_out,
     tested_out,
 )
-from gateway.api.requests import Ident, Limit, needs
+from gateway.api.requests import GivenPrincipal, GivenWaypost, Ident, Limit, needs
 from gateway.meant import selector_meant
-from gateway.waypost import Waypost
 
 SUBSCRIBE: dict[str, Any] = needs(Permission.SUBSCRIBE)
 
 
 @get("/webhooks", opt=SUBSCRIBE, sync_to_thread=True)
-def list_webhooks(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> WebhooksOut:
+def list_webhooks(waypost: GivenWaypost, principal: GivenPrincipal) -> WebhooksOut:
     """Your webhooks; everybody's for who may give roles on everything."""
     return WebhooksOut(waypost.events.webhooks.list(principal))
 
 
 @post("/webhooks", opt=SUBSCRIBE, status_code=201, sync_to_thread=True)
 def create_webhook(
-    waypost: NamedDependency[Waypost], principal: NamedDependency[Principal], data: JSONBody[WebhookIn]
+    waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[WebhookIn]
 ) -> WebhookMadeOut:
     """Have what happens from now on sent to an address, signed by Standard Webhooks with the secret that this shows."""
     spec = data.spec()
@@ -48,9 +46,7 @@ def create_webhook(
 
 
 @delete("/webhooks/{webhook_id:int}", opt=SUBSCRIBE, sync_to_thread=True)
-def remove_webhook(
-    webhook_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
+def remove_webhook(webhook_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Send nothing there any more; what was not delivered is dropped."""
     waypost.events.webhooks.remove(principal, webhook_id)
 
@@ -58,8 +54,8 @@ def remove_webhook(
 @post("/webhooks/{webhook_id:int}/rotate", opt=SUBSCRIBE, status_code=200, sync_to_thread=True)
 def rotate_webhook(
     webhook_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     data: JSONBody[RotateWebhookIn | None] = None,
 ) -> WebhookSecretOut:
     """A new secret. Until the former one ends, what is sent is signed by both, so receivers change when they can."""
@@ -69,7 +65,7 @@ def rotate_webhook(
 
 @post("/webhooks/{webhook_id:int}/test", opt=SUBSCRIBE, status_code=200, sync_to_thread=True)
 def test_webhook(
-    webhook_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    webhook_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> WebhookTestOut:
     """Send one event of the type `waypost.webhook.test` now. The answer has the status and nothing of the body."""
     return tested_out(waypost.events.webhooks.test(principal, webhook_id))
@@ -77,10 +73,7 @@ def test_webhook(
 
 @post("/webhooks/{webhook_id:int}/replay", opt=SUBSCRIBE, status_code=202, sync_to_thread=True)
 def replay_webhook(
-    webhook_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    data: JSONBody[ReplayIn],
+    webhook_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[ReplayIn]
 ) -> ReplayedOut:
     """Send events again, with the same ids: from behind one, from a time on, or those that were given up."""
     found = waypost.events.webhooks.replay(
@@ -92,8 +85,8 @@ def replay_webhook(
 @get("/webhooks/{webhook_id:int}/deliveries", opt=SUBSCRIBE, sync_to_thread=True)
 def list_deliveries(
     webhook_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     in_state: Annotated[State | None, QueryParameter(name="state")] = None,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[Annotated[str | None, Parameter(max_length=100)]] = None,

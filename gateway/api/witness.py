@@ -4,24 +4,19 @@ Everybody may ask: what is countersigned is signed by a log that the configurati
 """
 
 import asyncio
-from typing import Any
 
-from litestar import Request, Response, get, post
-from litestar.di import NamedDependency
+from litestar import Response, get, post
 from litestar.params import FromPath
 
 from federation.journal.journal import WitnessRefusalError
-from gateway.api.requests import PUBLIC
+from gateway.api.requests import PUBLIC, AnyRequest, GivenWaypost
 from gateway.problems import ProblemError
-from gateway.waypost import Waypost
 
 TEXT = "text/plain"
 
 
 @post("/witness/add-checkpoint", opt=PUBLIC, status_code=200)
-async def add_checkpoint(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]
-) -> Response[bytes]:
+async def add_checkpoint(request: AnyRequest, waypost: GivenWaypost) -> Response[bytes]:
     """Check a log's new checkpoint against the last one countersigned here; answers with the signature line."""
     body = await request.body()
     try:
@@ -34,13 +29,13 @@ async def add_checkpoint(
 
 
 @get("/witness/key", opt=PUBLIC, sync_to_thread=True)
-def show_witness_key(waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_witness_key(waypost: GivenWaypost) -> Response[bytes]:
     """The public key this gateway countersigns with."""
     return Response(f"{waypost.journal.countersigns_with()}\n".encode(), media_type=TEXT)
 
 
 @get("/witness/checkpoint/{origin:str}", opt=PUBLIC, sync_to_thread=True)
-def show_cosigned_checkpoint(origin: FromPath[str], waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_cosigned_checkpoint(origin: FromPath[str], waypost: GivenWaypost) -> Response[bytes]:
     """The newest checkpoint of another log that was countersigned here."""
     return Response(waypost.journal.countersigned(origin), media_type=TEXT)
 

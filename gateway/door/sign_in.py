@@ -11,17 +11,15 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 
-from litestar import MediaType, Request, Response, get, post
+from litestar import MediaType, Response, get, post
 from litestar.datastructures import Cookie
-from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from federation.identity.identity import CredentialError
 from federation.logs import Log
-from gateway.api.requests import PUBLIC
+from gateway.api.requests import PUBLIC, AnyRequest, GivenWaypost
 from gateway.door.authentication import COOKIE, cookie_of, session_secret
 from gateway.door.front import client_of
 from gateway.door.groups import ProviderError
@@ -75,8 +73,8 @@ PAGE = """<!doctype html>
     sync_to_thread=False,
 )
 def sign_in_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
+    request: AnyRequest,
+    waypost: GivenWaypost,
     next: FromQuery[str] = "/",  # noqa: A002
 ) -> Response[str]:
     """A form for a token, and the way to the identity provider where there is one."""
@@ -88,9 +86,7 @@ def sign_in_page(
 
 
 @post("/sign-in", opt=PUBLIC, media_type=MediaType.HTML, include_in_schema=False)
-async def sign_in_with_token(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]
-) -> Response[str]:
+async def sign_in_with_token(request: AnyRequest, waypost: GivenWaypost) -> Response[str]:
     """Begin a session with a token."""
     form = await request.form()
     target = local_path(str(form.get("next") or "/"))
@@ -104,8 +100,8 @@ async def sign_in_with_token(
 
 @get("/auth/login", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
 def begin_sign_in(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
+    request: AnyRequest,
+    waypost: GivenWaypost,
     next: FromQuery[str] = "/",  # noqa: A002
 ) -> Response[str]:
     """Send the browser to the identity provider."""
@@ -119,11 +115,7 @@ def begin_sign_in(
 
 
 @get("/auth/callback", opt=PUBLIC, media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=True)
-def end_sign_in(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    code: FromQuery[str] = "",
-) -> Response[str]:
+def end_sign_in(request: AnyRequest, waypost: GivenWaypost, code: FromQuery[str] = "") -> Response[str]:
     """Take the browser back from the identity provider and begin its session."""
     provider = waypost.provider
     kept = _kept(cookie_of(request.scope, ATTEMPT_COOKIE) or "")
@@ -153,7 +145,7 @@ def end_sign_in(
 
 
 @post("/auth/logout", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
-def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]) -> Response[str]:
+def sign_out(request: AnyRequest, waypost: GivenWaypost) -> Response[str]:
     """End the session; where there is none that stands, say so: somebody may rely on being out."""
     secret = session_secret(request.scope)
     if secret is None or not waypost.identity.sign_out(secret):
@@ -161,9 +153,7 @@ def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost])
     return _go("/sign-in", _cookie(COOKIE, "", 0))
 
 
-def _refused(
-    request: Request[Any, Any, Any], waypost: Waypost, reason: str, target: str = "/"
-) -> Response[str]:
+def _refused(request: AnyRequest, waypost: Waypost, reason: str, target: str = "/") -> Response[str]:
     waypost.denials.sign_in_refused(client_of(request.scope), reason)
     return _page(waypost, target, f"Signing in failed. The identity provider's answer: {reason}", 401)
 
@@ -174,7 +164,7 @@ def _begin_with_token(waypost: Waypost, token: str) -> str:
     return waypost.identity.sign_in_with_token(known, timedelta(hours=waypost.settings.auth.session_hours))
 
 
-def _redirect(request: Request[Any, Any, Any], waypost: Waypost) -> str:
+def _redirect(request: AnyRequest, waypost: Waypost) -> str:
     public = waypost.settings.server.public_url
     return f"{public or str(request.base_url).rstrip('/')}/auth/callback"
 

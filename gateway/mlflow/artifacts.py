@@ -6,7 +6,7 @@ from mimetypes import guess_type
 from typing import Any, Literal
 
 import anyio
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
@@ -14,7 +14,7 @@ from adapters import ByteSpan
 from federation.access import Permission
 from federation.errors import GoneError, UnknownError
 from federation.references import Reference, ReferenceSyntaxError
-from gateway.api.requests import needs
+from gateway.api.requests import AnyRequest, needs
 from gateway.handing import FileQuestion
 from gateway.mlflow.errors import missing
 from gateway.mlflow.facade import Facade, facade_of
@@ -30,7 +30,7 @@ _NOT_HERE = "no file of a version that you may see is at this address"
 
 
 @get(PLACE, opt=READ, include_in_schema=False)
-async def list_files(request: Request[Any, Any, Any], path: FromQuery[str] = "") -> dict[str, Any]:
+async def list_files(request: AnyRequest, path: FromQuery[str] = "") -> dict[str, Any]:
     """What is in a folder of a version's files, each by its name in it."""
     facade = facade_of(request)
     question = await _question(facade, path, wants="folder")
@@ -43,7 +43,7 @@ async def list_files(request: Request[Any, Any, Any], path: FromQuery[str] = "")
 
 
 @get(f"{PLACE}/{{path:path}}", opt=READ, include_in_schema=False)
-async def download_file(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[Any]:
+async def download_file(request: AnyRequest, path: FromPath[str]) -> Response[Any]:
     """A file, or the part of it that `Range` names, piece by piece."""
     facade = facade_of(request)
     span = _span(request.headers.get("range"))

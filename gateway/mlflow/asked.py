@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Request
 
+from gateway.api.requests import AnyRequest
 from gateway.door.limits import check_body
 from gateway.mlflow.errors import invalid
 
@@ -88,7 +88,7 @@ class CallFields:
         return value
 
 
-async def read_asked(request: Request[Any, Any, Any]) -> CallFields:
+async def read_asked(request: AnyRequest) -> CallFields:
     """What a request asks for. Errors: 400."""
     query = request.query_params
     if request.method == "GET" and query:

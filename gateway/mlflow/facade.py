@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import anyio
-from litestar import Request
 
 from adapters import BrokenPluginError, Capability
 from federation.access import Principal, View
@@ -17,6 +15,7 @@ from federation.errors import GoneError, UnknownError
 from federation.references import Reference, ReferenceSyntaxError
 from federation.search.answer import Freshness, SearchError, SearchRequest
 from federation.search.syntax import QuerySyntaxError
+from gateway.api.requests import AnyRequest
 from gateway.mlflow.errors import invalid, missing, missing_model, missing_version
 from gateway.mlflow.names import meant_name, model_of, version_of
 from gateway.mlflow.shapes import listed, newest_in
@@ -174,7 +173,7 @@ class Facade:
             await anyio.sleep(LOOK_EVERY)
 
 
-def facade_of(request: Request[Any, Any, Any]) -> Facade:
+def facade_of(request: AnyRequest) -> Facade:
     """The registry that a request is about."""
     waypost: Waypost = request.scope["state"]["waypost"]
     registry = request.path_params["registry"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import anyio
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from federation.access import Permission
-from gateway.api.requests import needs
+from gateway.api.requests import AnyRequest, needs
 from gateway.mlflow import artifacts, beside, models, versions, writes
 from gateway.mlflow.asked import read_asked
 from gateway.mlflow.facade import FRESH, facade_of
@@ -61,7 +61,7 @@ def route(address: str, answer: Answer, permission: Permission) -> HTTPRouteHand
     """The route of one call of MLflow's API, under each registry."""
     method, path = address.split(" ")
 
-    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def handle(request: AnyRequest) -> Response[bytes]:
         facade = facade_of(request)
         asked = await read_asked(request)
         if FRESH in request.headers:

@@ -3,29 +3,27 @@
 from datetime import timedelta
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import ROLES, Permission, Principal
+from federation.access import ROLES, Permission
 from federation.identity.identity import GrantError, GrantSpec, TokenError, TokenSpec
 from gateway.api.access_out import GrantsOut, TokensOut
-from gateway.api.requests import Ident
-from gateway.pages.forms import form_at
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, Ident
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import list_at, listed, local_path, page, pages_at
 from gateway.pages.part import part_of
 from gateway.problems import ProblemError
-from gateway.waypost import Waypost
 
 LONGEST_LIFE = 3650.0
 
 
 @pages_at("/account")
 def account_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     next: FromQuery[str] = "",  # noqa: A002
 ) -> Response[Any]:
     """Who you are, your roles, and what they allow."""
@@ -42,9 +40,7 @@ def account_page(
 
 
 @list_at("/tokens", Permission.GRANT)
-def tokens_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[Any]:
+def tokens_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """The tokens, without their secrets."""
     found = waypost.identity.tokens(principal)
     return listed(
@@ -63,10 +59,7 @@ def tokens_page(
 
 @form_at("/tokens", Permission.GRANT)
 def make_token(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[Any]:
     """Make a token and show its secret, this once."""
     made, secret, mistake = None, "", ""
@@ -95,18 +88,14 @@ def make_token(
 
 
 @form_at("/tokens/{name:str}/revoke", Permission.GRANT)
-def end_token(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Redirect:
+def end_token(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> Redirect:
     """End a token."""
     waypost.identity.revoke_token(principal, name)
     return Redirect("/tokens", status_code=303)
 
 
 @list_at("/grants", Permission.GRANT)
-def grants_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[Any]:
+def grants_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """Who may do what, and where."""
     found = waypost.identity.grants(principal)
     return listed(
@@ -116,11 +105,7 @@ def grants_page(
 
 
 @form_at("/grants", Permission.GRANT)
-def give_role(
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
-) -> Redirect:
+def give_role(waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields) -> Redirect:
     """Give a role."""
     kind, name = fields.get("kind", ""), fields.get("who", "").strip()
     if kind not in ("token", "subject", "group") or not name:
@@ -133,9 +118,7 @@ def give_role(
 
 
 @form_at("/grants/{grant_id:int}/remove", Permission.GRANT)
-def take_role(
-    grant_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Redirect:
+def take_role(grant_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> Redirect:
     """Take a role away."""
     waypost.identity.take_role(principal, grant_id)
     return Redirect("/grants", status_code=303)

@@ -3,17 +3,15 @@
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery, QueryParameter
 from markupsafe import Markup
 
-from federation.access import View
 from federation.graph.graph import DrawingError, svg
+from gateway.api.requests import AnyRequest, GivenView, GivenWaypost
 from gateway.pages.page import page, pages_at
 from gateway.pages.words import path
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 MOST = 40
 """Nodes that are opened at once; of more, the last."""
@@ -21,10 +19,10 @@ MOST = 40
 
 @pages_at("/graph/{ref:path}")
 def graph_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     opened: Annotated[list[str] | None, QueryParameter(name="open")] = None,
     whole: FromQuery[bool] = False,
 ) -> Response[Any]:

@@ -3,12 +3,12 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
-from litestar import Request, Response
+from litestar import Response
 
 from gateway.api.events_out import ChangeOut
+from gateway.api.requests import AnyRequest
 from gateway.pages.words import place
 from gateway.waypost import Waypost
 
@@ -16,9 +16,7 @@ NAMESPACE = "http://www.w3.org/2005/Atom"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def feed(
-    request: Request[Any, Any, Any], waypost: Waypost, title: str, changes: Sequence[ChangeOut]
-) -> Response[bytes]:
+def feed(request: AnyRequest, waypost: Waypost, title: str, changes: Sequence[ChangeOut]) -> Response[bytes]:
     """Changes, the newest first, as the feed at the address that was asked for."""
     base = waypost.settings.server.public_url or str(request.base_url).rstrip("/")
     here = f"{base}{quote(request.url.path)}" + (f"?{request.url.query}" if request.url.query else "")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, Parameter
 
@@ -11,7 +11,7 @@ from federation.access import Permission
 from federation.journal.journal import Action, JournalFilter, Line, is_cut
 from gateway.api.journal_out import proven_out
 from gateway.api.out import JournalOut, journal_out
-from gateway.api.requests import WANTED, Number
+from gateway.api.requests import WANTED, AnyRequest, GivenWaypost, Number
 from gateway.names import names_in
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
 from gateway.waypost import Waypost
@@ -24,8 +24,8 @@ Before = Annotated[int | None, Parameter(ge=0, le=2**62)]
 
 @list_at("/audit", Permission.AUDIT, WANTED)
 def audit_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
+    request: AnyRequest,
+    waypost: GivenWaypost,
     wanted: NamedDependency[JournalFilter],
     before: FromQuery[Before] = None,
 ) -> Response[Any]:
@@ -61,9 +61,7 @@ def _out(waypost: Waypost, lines: Sequence[Line], limit: int) -> JournalOut:
 
 
 @pages_at("/audit/{seq:int}", permission=Permission.AUDIT)
-def entry_page(
-    request: Request[Any, Any, Any], seq: FromPath[Number], waypost: NamedDependency[Waypost]
-) -> Response[Any]:
+def entry_page(request: AnyRequest, seq: FromPath[Number], waypost: GivenWaypost) -> Response[Any]:
     """One entry: before and after, and its proof, which the page checks by itself."""
     line, proven = waypost.journal.entry(seq)
     found = proven_out(line, proven, names_in(waypost.identity, [line]))

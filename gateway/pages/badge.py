@@ -4,15 +4,13 @@ from html import escape
 from typing import Any
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from federation.access import View
 from gateway.api.formats import INERT
+from gateway.api.requests import GivenView, GivenWaypost
 from gateway.pages.page import pages_at
 from gateway.pages.words import inert
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 COLOURS = {"production": "#1a7f37", "staging": "#9a6700", "archived": "#57606a"}
 OTHER = "#57606a"
@@ -22,9 +20,7 @@ NONE = "nothing in production"
 
 
 @pages_at("/badge/{ref:path}")
-def badge(
-    ref: FromPath[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> Response[Any]:
+def badge(ref: FromPath[str], waypost: GivenWaypost, view: GivenView) -> Response[Any]:
     """The name beside the stage; of a whole model, which version is in production."""
     reference = read_reference(ref.removesuffix(".svg"))
     if reference.version is reference.alias is reference.stage is None:

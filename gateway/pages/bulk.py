@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery, QueryParameter
 
 from federation.access import Permission, Principal
@@ -22,7 +21,8 @@ from federation.operations.operations import (
 from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.syntax import QuerySyntaxError
 from gateway.api.operations_out import OperationOut, asked_out
-from gateway.pages.forms import form_at
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import page, pages_at
 from gateway.pages.words import model_of
 from gateway.parameters import read_reference
@@ -67,9 +67,9 @@ class BulkChoice:
 
 @pages_at("/bulk", permission=Permission.TAG)
 def bulk_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     q: FromQuery[str] = "",
     group: FromQuery[str] = "version",
     refs: SomeNames = None,
@@ -85,10 +85,7 @@ def bulk_page(
 
 @form_at("/bulk", Permission.TAG)
 def do_bulk(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[str]:
     """Show what it would do; with the token of that, do it, or where it is no longer so, show what it would be now."""
     form = BulkForm(**{name: fields.get(name, "").strip() for name in BulkForm.__slots__})
@@ -112,7 +109,7 @@ def do_bulk(
 
 
 def _shown(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     form: BulkForm,
     choice: BulkChoice,
     chosen: Sequence[str],

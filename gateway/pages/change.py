@@ -5,21 +5,20 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, Principal
 from federation.errors import InvalidRequestError, StateError
 from federation.operations.operations import Become, Chosen, Offer, PlanChangedError, Preview, RequestedChange
 from federation.operations.wanted import SetAlias, SetTags
 from federation.references import Reference
 from gateway.api.operations_out import operation_out, operations_out
 from gateway.api.out import model_out, version_out
-from gateway.api.requests import Ident, OptionalIdent
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent
 from gateway.intents import ask
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import Form, form_of, list_at, listed, page, pages_at
 from gateway.parameters import read_reference
 from gateway.problems import ProblemError
@@ -35,10 +34,10 @@ NEWEST, OF_A_FILE = 50, 10_000
 
 @pages_at("/change/{ref:path}", permission=Permission.TAG)
 def change_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     what: FromQuery[str] = "",
     value: FromQuery[str] = "",
     name: FromQuery[str] = "",
@@ -48,7 +47,7 @@ def change_page(
 
 
 def _chosen(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: str,
     waypost: Waypost,
     principal: Principal,
@@ -140,11 +139,11 @@ def _words(ref: str, form: Mapping[str, str], aliases: Mapping[str, str]) -> str
 
 @form_at("/change/{ref:path}", Permission.TAG)
 async def change(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
+    fields: GivenFields,
 ) -> Response[Any] | Redirect:
     """Make what was shown, and show what becomes of it; or, where it is no longer so, show what it would be now."""
     form = {field: fields.get(field, "").strip() for field in ("what", "value", "name")}
@@ -160,9 +159,9 @@ async def change(
 
 @list_at("/operations")
 def operations_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     ref: FromQuery[str | None] = None,
     before: FromQuery[OptionalIdent] = None,
 ) -> Response[Any]:
@@ -187,10 +186,7 @@ def operations_page(
 
 @pages_at("/operations/{operation_id:int}")
 def operation_page(
-    request: Request[Any, Any, Any],
-    operation_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest, operation_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView
 ) -> Response[Any]:
     """What became of one change; looks again by itself until it has ended."""
     found = operation_out(waypost, waypost.operations.show(view, operation_id))

@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, Principal
 from federation.errors import WaypostError
 from federation.events.events import TYPES
 from gateway.api.events_out import changes_out
-from gateway.api.requests import Ident
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident
 from gateway.meant import selector_meant
 from gateway.pages.atom import feed
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import form_of, list_at, listed, local_path, page, pages_at
 from gateway.parameters import read_since
 from gateway.waypost import Waypost
@@ -29,9 +28,9 @@ Kind = Annotated[str, QueryParameter(name="type")]
 
 @list_at("/changes")
 def changes_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     on: FromQuery[str] = "",
     kind: Kind = "",
     since: FromQuery[str] = "",
@@ -56,11 +55,7 @@ def changes_page(
 
 @pages_at("/changes.atom")
 def changes_feed(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    on: FromQuery[str] = "",
-    kind: Kind = "",
+    request: AnyRequest, waypost: GivenWaypost, view: GivenView, on: FromQuery[str] = "", kind: Kind = ""
 ) -> Response[bytes]:
     """The same as an Atom feed, of everything, a team, a registry, a model, or what a search finds."""
     wanted = waypost.events.selected(view, (kind,) if kind else (), on.strip())
@@ -70,9 +65,9 @@ def changes_feed(
 
 @list_at("/inbox")
 def inbox_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """What changed of what the caller watches, and what is watched."""
@@ -80,9 +75,7 @@ def inbox_page(
 
 
 @pages_at("/inbox.atom")
-def inbox_feed(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[bytes]:
+def inbox_feed(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[bytes]:
     """The same as an Atom feed."""
     found = changes_out(waypost.events.inbox(principal, None, ROWS), ROWS)
     return feed(request, waypost, "What I watch", found.changes)
@@ -90,10 +83,7 @@ def inbox_feed(
 
 @form_at("/watches", Permission.READ)
 def start_watching(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[Any] | Redirect:
     """Watch something; then the inbox, or where the form says."""
     try:
@@ -104,20 +94,14 @@ def start_watching(
 
 
 @form_at("/watches/{watch_id:int}/end", Permission.READ)
-def stop_watching(
-    watch_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Redirect:
+def stop_watching(watch_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> Redirect:
     """Watch something no longer."""
     waypost.events.unwatch(principal, watch_id)
     return Redirect("/inbox", status_code=303)
 
 
 def _inbox(
-    request: Request[Any, Any, Any],
-    waypost: Waypost,
-    principal: Principal,
-    cursor: str | None,
-    mistake: str = "",
+    request: AnyRequest, waypost: Waypost, principal: Principal, cursor: str | None, mistake: str = ""
 ) -> Response[Any]:
     found = changes_out(waypost.events.inbox(principal, cursor, ROWS), ROWS)
     shown: dict[str, Any] = {"found": found, "watches": waypost.events.watches(principal), "mistake": mistake}

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery, QueryParameter
 
 from federation.access import View
 from federation.errors import UnknownError
 from federation.references import ReferenceSyntaxError
 from gateway.api.comparison_out import FEWEST, MOST, ComparedOut, ComparisonOut, comparison_out
+from gateway.api.requests import AnyRequest, GivenView, GivenWaypost
 from gateway.meant import candidates, reference_meant
 from gateway.pages.beside import in_words, is_falling
 from gateway.pages.page import form_of, list_at, listed
@@ -33,9 +33,9 @@ class MetricColumn:
 
 @list_at("/compare")
 def compare_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     refs: SomeReferences = None,
     sort: FromQuery[str] = "",
 ) -> Response[Any]:

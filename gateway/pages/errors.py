@@ -3,11 +3,12 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from gateway.api.requests import AnyRequest
 from gateway.meant import of_request
 from gateway.pages.page import page
 from gateway.problems import ProblemError, explain, handle
@@ -28,7 +29,7 @@ HEADS = {
 }
 
 
-def wants_page(request: Request[Any, Any, Any]) -> bool:
+def wants_page(request: AnyRequest) -> bool:
     """Whether a browser asks, for a page."""
     api = request.scope["path"].startswith(
         ("/api/", "/mlflow/", "/health/", "/metrics", "/static/", "/openapi")
@@ -36,7 +37,7 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return not api and "text/html" in request.headers.get("accept", "")
 
 
-def handle_page(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def handle_page(request: AnyRequest, error: Exception) -> Response[Any]:
     """Litestar's exception handler for everything: a page for a browser, a problem for everybody else."""
     error = of_request(request, error)
     answer = handle(request, error)
@@ -52,7 +53,7 @@ def handle_page(request: Request[Any, Any, Any], error: Exception) -> Response[A
     return error_page(request, problem)
 
 
-def error_page(request: Request[Any, Any, Any], problem: ProblemError) -> Response[str]:
+def error_page(request: AnyRequest, problem: ProblemError) -> Response[str]:
     """The page of an error."""
     made = page(
         request,

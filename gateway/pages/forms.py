@@ -4,18 +4,21 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
-from litestar import Request, post
-from litestar.di import Provide
+from litestar import post
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 
 from federation.access import Permission
+from gateway.api.requests import AnyRequest
 from gateway.problems import ProblemError
 
 LONGEST = 10_000
 """Characters of one field."""
+GivenFields = NamedDependency[dict[str, str]]
+"""The fields of a form, for a parameter `fields`."""
 
 
-async def provide_fields(request: Request[Any, Any, Any]) -> dict[str, str]:
+async def provide_fields(request: AnyRequest) -> dict[str, str]:
     """The fields of a form, the last of each name. Errors: 422."""
     form = await request.form()
     fields = {name: value for name, value in form.items() if isinstance(value, str)}

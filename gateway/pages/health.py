@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.health import PARTS
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.outlook import table
 from gateway.pages.page import form_of, listed, page, pages_at
-from gateway.waypost import Waypost
 
 
 @pages_at("/health", "/health.json", "/health.csv")
-def health_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[Any]:
+def health_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """What `/health/ready` says, and to operators why it is so and what to do."""
     tells = principal.may(Permission.GRANT)
     rows = [

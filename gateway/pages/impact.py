@@ -3,12 +3,11 @@
 from html import escape
 from typing import Any
 
-from litestar import Request, Response, get
-from litestar.di import NamedDependency
+from litestar import Response, get
 from litestar.enums import MediaType
 from litestar.params import FromPath, FromQuery
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, Principal
 from federation.graph.graph import (
     Action,
     Affected,
@@ -18,7 +17,7 @@ from federation.graph.graph import (
     Question,
     svg,
 )
-from gateway.api.requests import Depth, needs
+from gateway.api.requests import AnyRequest, Depth, GivenPrincipal, GivenView, GivenWaypost, needs
 from gateway.pages.page import HEADERS, Form, accepted, listed, named, pages_at
 from gateway.parameters import read_reference
 from gateway.waypost import Waypost
@@ -36,10 +35,10 @@ ACTIONS = {
 
 @pages_at("/impact/{ref:path}")
 def impact_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
@@ -62,9 +61,9 @@ def impact_page(
 
 @pages_at("/impact", "/impact.json", "/impact.csv")
 def source_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     dataset: FromQuery[str | None] = None,
     commit: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
@@ -133,7 +132,7 @@ def _all(
 
 
 def _shown(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     waypost: Waypost,
     principal: Principal,
     answer: ImpactAnswer | None,
@@ -175,8 +174,8 @@ def _shown(
 @get("/drawing/{ref:path}", opt=needs(Permission.READ), include_in_schema=False, sync_to_thread=True)
 def drawing_part(
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 
-from federation.access import View
 from federation.graph.graph import INSIGHTS
+from gateway.api.requests import AnyRequest, GivenView, GivenWaypost
 from gateway.pages.page import form_of, listed, page, pages_at
-from gateway.waypost import Waypost
 
 PAGE, LIMIT = 50, 1000
 """Lines of a page, and of a list as JSON or CSV."""
@@ -29,9 +27,7 @@ HEADS = {
 
 
 @pages_at("/insights", "/insights.json", "/insights.csv")
-def insights_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> Response[Any]:
+def insights_page(request: AnyRequest, waypost: GivenWaypost, view: GivenView) -> Response[Any]:
     """Every list there is, with how much is on it."""
     names = [*(name for name in HEADS if name in INSIGHTS), *(name for name in INSIGHTS if name not in HEADS)]
     if form_of(request) != "html":
@@ -54,10 +50,10 @@ def insights_page(
 
 @pages_at("/insights/{name:str}")
 def insight_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """One list."""

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Principal, View
@@ -16,7 +15,7 @@ from federation.references import Reference, parse
 from federation.search.answer import Freshness
 from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out
-from gateway.api.requests import OptionalIdent
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, OptionalIdent
 from gateway.loading import how_to_load
 from gateway.pages.chart import Chart, chart
 from gateway.pages.markdown import card
@@ -44,10 +43,10 @@ COLUMNS = 4
 
 @pages_at("/models/{ref:path}")
 def model_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Response[Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.di import Provide
 from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from federation.access import Permission, Principal
 from federation.errors import UnknownError
 from federation.spreadsheet import csv_row
+from gateway.api.requests import AnyRequest
 from gateway.docs import product_version
 from gateway.pages import words
 from gateway.pages.highlight import marked
@@ -52,7 +53,7 @@ def environment() -> Environment:
 
 
 def page(
-    request: Request[Any, Any, Any], template: str, /, *, status: int = 200, title: str, **context: Any
+    request: AnyRequest, template: str, /, *, status: int = 200, title: str, **context: Any
 ) -> Response[str]:
     """A page of HTML. `title` stands in the browser's tab."""
     principal: Principal | None = request.scope.get("user")
@@ -72,7 +73,7 @@ def page(
 
 
 def listed(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     template: str,
     answer: Any,
     rows: Iterable[Any],
@@ -97,7 +98,7 @@ def listed(
     return page(request, template, title=title, most=most, **context)
 
 
-def form_of(request: Request[Any, Any, Any]) -> Form:
+def form_of(request: AnyRequest) -> Form:
     """What was asked for: by the end of the address, else by the Accept header, else a page."""
     for suffix, form in SUFFIXES.items():
         if request.url.path.endswith(suffix):
@@ -105,7 +106,7 @@ def form_of(request: Request[Any, Any, Any]) -> Form:
     return accepted(request)
 
 
-def accepted(request: Request[Any, Any, Any]) -> Form:
+def accepted(request: AnyRequest) -> Form:
     """What the Accept header asks for."""
     accept = request.headers.get("accept", "")
     if "text/html" in accept:
@@ -113,7 +114,7 @@ def accepted(request: Request[Any, Any, Any]) -> Form:
     return "json" if "application/json" in accept else "csv" if "text/csv" in accept else "html"
 
 
-def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str, Form], T]) -> tuple[T, Form]:
+def named(request: AnyRequest, ref: str, read: Callable[[str, Form], T]) -> tuple[T, Form]:
     """Read what `ref` names, and say in which form it is to be shown. A name may itself end in `.json`: that one comes
     first.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Request
+from gateway.api.requests import AnyRequest
 
 ROWS = 100
 """Rows of one page: more than these takes a browser longer to lay out than anybody reads."""
@@ -26,7 +26,7 @@ class ListPart:
         return after if after < self.total else None
 
 
-def part_of(request: Request[Any, Any, Any], rows: Sequence[Any], *names: str) -> ListPart:
+def part_of(request: AnyRequest, rows: Sequence[Any], *names: str) -> ListPart:
     """The part of a list that an address asks for by `find`, a text in one of the fields `names`, and `first`."""
     find = request.query_params.get("find", "").strip()
     wanted, number = find.casefold(), request.query_params.get("first", "")

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.policies.policies import STAGES
 from gateway.api.promotions_out import policy_out, survey_out
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.pages.page import page, pages_at
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 AT_ONCE = 200
 """Versions that are looked at for one page."""
@@ -19,9 +18,9 @@ AT_ONCE = 200
 
 @pages_at("/policies")
 def policies_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     to: FromQuery[str] = "",
     under: FromQuery[str] = "",
     cursor: FromQuery[str] = "",

@@ -3,25 +3,23 @@
 from itertools import groupby
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery
 
-from federation.access import View
 from federation.database import now
 from gateway.api.history_out import Stage, production_out
+from gateway.api.requests import AnyRequest, GivenView, GivenWaypost
 from gateway.pages.page import form_of, list_at, listed
 from gateway.parameters import read_as_of
-from gateway.waypost import Waypost
 
 PAGE, OF_A_FILE = 200, 5000
 
 
 @list_at("/production")
 def production_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     as_of: FromQuery[str | None] = None,
     hour: FromQuery[str] = "",
     stage: FromQuery[Stage] = "production",

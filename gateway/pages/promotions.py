@@ -6,19 +6,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, View
 from federation.errors import PreconditionError, StateError, WaypostError
 from federation.policies.policies import STAGES
 from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
 from federation.references import Reference
 from gateway.api.promotions_out import JudgementOut, judgement_out, promotions_out, seen_out
-from gateway.api.requests import Ident, OptionalIdent
-from gateway.pages.forms import form_at
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
 from gateway.parameters import read_reference
 from gateway.problems import ProblemError
@@ -33,10 +32,10 @@ WORDS = ("approve", "reject", "comment", "cancel", "review", "stop")
 
 @pages_at("/promote/{ref:path}", permission=Permission.TAG)
 def promote_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     to: FromQuery[str] = "production",
 ) -> Response[Any]:
     """Every check of a promotion that nobody has proposed, with the form that proposes it."""
@@ -57,10 +56,7 @@ def promote_page(
 
 @form_at("/promote/{ref:path}", Permission.TAG)
 async def promote(
-    ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    ref: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Redirect:
     """Propose what was shown."""
     to, reason = fields.get("to", ""), fields.get("reason", "")
@@ -71,10 +67,10 @@ async def promote(
 
 @pages_at("/rollback/{ref:path}", permission=Permission.APPROVE)
 def rollback_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     stage: FromQuery[str] = "production",
 ) -> Response[Any]:
     """Which version would come back, what that changes, and the form that brings it back."""
@@ -95,10 +91,7 @@ def rollback_page(
 
 @form_at("/rollback/{ref:path}", Permission.APPROVE)
 async def roll_back(
-    ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    ref: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Redirect:
     """Bring back the version that was shown."""
     to, stage = fields.get("to") or None, fields.get("stage", "production")
@@ -111,9 +104,9 @@ async def roll_back(
 
 @list_at("/promotions")
 def promotions_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     before: FromQuery[OptionalIdent] = None,
 ) -> Response[Any]:
     """What is proposed, newest first, what became of it, and what waits for the caller; from an id on."""
@@ -137,10 +130,7 @@ def promotions_page(
 
 @pages_at("/promotions/{promotion_id:int}")
 def promotion_page(
-    request: Request[Any, Any, Any],
-    promotion_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest, promotion_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView
 ) -> Response[Any]:
     """One promotion: the checks, who said what, and the forms to say something."""
     return _shown(request, waypost, view, promotion_id)
@@ -148,11 +138,11 @@ def promotion_page(
 
 @form_at("/promotions/{promotion_id:int}", Permission.APPROVE)
 async def say(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     promotion_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
+    fields: GivenFields,
 ) -> Response[Any] | Redirect:
     """Say it; where it cannot be said now, the page as it stands tells why."""
     word = fields.get("word", "")
@@ -187,11 +177,7 @@ async def _led(propose: Callable[..., ShownPromotion], *given: object) -> Redire
 
 
 def _shown(
-    request: Request[Any, Any, Any],
-    waypost: Waypost,
-    view: View,
-    promotion_id: int,
-    mistake: Exception | None = None,
+    request: AnyRequest, waypost: Waypost, view: View, promotion_id: int, mistake: Exception | None = None
 ) -> Response[Any]:
     found = seen_out(waypost.promotions.show(view, promotion_id))
     return page(

@@ -4,19 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Request, Response, get
-from litestar.di import NamedDependency
+from litestar import Response, get
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission
 from gateway.api.registries_out import detail_out, registries_out
-from gateway.api.requests import Ident, needs
-from gateway.pages.forms import form_at
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, needs
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
 from gateway.pages.part import part_of
 from gateway.streams import kept_open, rounds
-from gateway.waypost import Waypost
 
 LOOK_EVERY = 0.3
 LONGEST = 900.0
@@ -25,9 +23,7 @@ DONE = frozenset({"ok", "partial", "failed"})
 
 
 @list_at("/registries")
-def registries_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
-) -> Response[Any]:
+def registries_page(request: AnyRequest, waypost: GivenWaypost, view: GivenView) -> Response[Any]:
     """Every registry, with its state."""
     found = registries_out(waypost.registries.list(view))
     return listed(
@@ -43,10 +39,7 @@ def registries_page(
 
 @pages_at("/registries/{name:str}")
 def registry_page(
-    request: Request[Any, Any, Any],
-    name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest, name: FromPath[str], waypost: GivenWaypost, view: GivenView
 ) -> Response[Any]:
     """One registry: its last runs, what is held, what was set aside."""
     form = form_of(request)
@@ -62,10 +55,7 @@ def registry_page(
 
 @form_at("/registries/{name:str}/sync", Permission.SYNC)
 def sync_now(
-    name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Redirect:
     """Ask for a run, then show it."""
     run = waypost.sync.request(principal, name, full=fields.get("full") == "1")
@@ -74,10 +64,7 @@ def sync_now(
 
 @form_at("/registries/{name:str}/confirm", Permission.SYNC)
 def confirm_held(
-    name: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Redirect:
     """Believe the held deletes, then show the run that proves them."""
     _, run = waypost.sync.confirm_deletes(principal, name)
@@ -86,10 +73,7 @@ def confirm_held(
 
 @pages_at("/syncs/{sync_id:int}")
 def sync_page(
-    request: Request[Any, Any, Any],
-    sync_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest, sync_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView
 ) -> Response[Any]:
     """One run, live while it lasts."""
     run = waypost.sync.run(view, sync_id)
@@ -98,10 +82,7 @@ def sync_page(
 
 @get("/syncs/{sync_id:int}/progress", opt=needs(Permission.READ), include_in_schema=False)
 async def sync_progress(
-    request: Request[Any, Any, Any],
-    sync_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest, sync_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> ServerSentEvent:
     """The progress of a run as server-sent events: `progress` with a part of its page, then `end`.
 

@@ -3,18 +3,17 @@
 import asyncio
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission
 from federation.references import Reference
 from federation.retention.retention import Applied, Doing
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost
 from gateway.api.retention_out import retention_out
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import form_of, list_at, listed, page
 from gateway.parameters import read_reference
-from gateway.waypost import Waypost
 
 AT_ONCE, OF_A_FILE = 200, 10_000
 """Versions that are looked at for one page, and for one file."""
@@ -22,9 +21,9 @@ AT_ONCE, OF_A_FILE = 200, 10_000
 
 @list_at("/retention")
 def retention_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     under: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
 ) -> Response[Any]:
@@ -43,10 +42,7 @@ def retention_page(
 
 @form_at("/retention", Permission.TAG)
 async def apply_retention(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[Any]:
     """Do what was shown, and say what was made of each."""
     shown = [_shown(name) for name in fields if name.startswith(("archive ", "delete "))]

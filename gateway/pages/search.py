@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
-from litestar import MediaType, Request, Response
-from litestar.di import NamedDependency
+from litestar import MediaType, Response
 from litestar.params import FromQuery
 from litestar.response import Stream
 
@@ -19,7 +18,7 @@ from federation.search.answer import Freshness, Hit, SearchAnswer, SearchError, 
 from federation.search.fields import FACETS
 from federation.search.syntax import QuerySyntaxError
 from federation.spreadsheet import csv_row
-from gateway.api.requests import Limit
+from gateway.api.requests import AnyRequest, GivenView, GivenWaypost, Limit
 from gateway.pages.page import Form, as_file, form_of, page, pages_at
 from gateway.waypost import Waypost
 
@@ -58,9 +57,9 @@ class Choice:
 
 @pages_at("/", "/search", "/.json", "/.csv", "/search.json", "/search.csv")
 def search_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     q: FromQuery[str] = "",
     sort: FromQuery[str] = "relevance",
     group: FromQuery[str] = "model",

@@ -3,26 +3,25 @@
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import Permission, Principal
+from federation.access import Permission
 from federation.errors import InvalidRequestError, StateError
 from federation.search.answer import Group
 from federation.searches.searches import SearchSpec
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.api.searches_out import searches_out
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import list_at, listed, page, pages_at
-from gateway.waypost import Waypost
 
 
 @list_at("/searches")
 def searches_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     q: FromQuery[str] = "",
     sort: FromQuery[str] = "relevance",
     group: FromQuery[str] = "model",
@@ -40,10 +39,7 @@ def searches_page(
 
 @form_at("/searches", Permission.READ)
 def save_search(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[Any] | Redirect:
     """Keep a search."""
     given: dict[str, Any] = {name: fields.get(name, "") for name in ("name", "q", "sort", "group", "literal")}
@@ -65,9 +61,7 @@ def save_search(
 
 
 @pages_at("/searches/{name:str}")
-def open_search(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[Any]:
+def open_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """What a saved search finds now."""
     kept = waypost.searches.find(principal, name)
     asked = {"q": kept.q, "sort": kept.sort, "group": kept.group}
@@ -77,9 +71,7 @@ def open_search(
 
 
 @form_at("/searches/{name:str}/remove", Permission.READ)
-def remove_search(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Redirect:
+def remove_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> Redirect:
     """Keep a search no longer."""
     waypost.searches.remove(principal, name)
     return Redirect("/searches", status_code=303)

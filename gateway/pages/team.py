@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromQuery
 
-from federation.access import Principal
 from federation.search.answer import Hit, SearchRequest
 from gateway.api.events_out import ChangesOut, changes_out
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.pages.page import page, pages_at
 from gateway.parameters import read_since
 from gateway.team import SEARCHED, ListSpec, TeamOverview
-from gateway.waypost import Waypost
 
 SHOWN = 5
 """Rows of each part."""
@@ -32,10 +29,7 @@ class TeamList:
 
 @pages_at("/team")
 def team_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    team: FromQuery[str] = "",
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, team: FromQuery[str] = ""
 ) -> Response[str]:
     """Everything of one team: the caller's, or one that is chosen; where there is none, of all that is seen."""
     overview = TeamOverview.of(waypost, principal, team)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import Permission, Principal, View
+from federation.access import Permission, View
 from federation.catalogue.catalogue import Version
 from federation.errors import UnknownError
 from federation.graph.graph import DamagedError, DependenciesAnswer
@@ -18,14 +17,14 @@ from federation.journal.journal import JournalFilter
 from federation.references import Reference, ReferenceSyntaxError, parse
 from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
-from gateway.api.requests import Limit, OptionalIdent
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Limit, OptionalIdent
 from gateway.api.statements_out import CommentOut, comments_out
 from gateway.likeness import similar
 from gateway.loading import how_to_load
 from gateway.meant import candidates, reference_meant
 from gateway.names import names_in
 from gateway.pages.beside import in_words, is_falling
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
@@ -38,10 +37,10 @@ from gateway.waypost import Waypost
 
 @pages_at("/versions/{ref:path}")
 def version_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Response[Any]:
@@ -103,10 +102,7 @@ def _comments(waypost: Waypost, view: View, found: Version) -> list[CommentOut]:
 
 @form_at("/comment/{ref:path}", Permission.APPROVE)
 def comment(
-    ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    ref: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Redirect:
     """Say something of a version, for everybody who sees it."""
     reference = read_reference(ref)
@@ -129,10 +125,10 @@ def _entries(waypost: Waypost, ref: str) -> list[EntryOut]:
 
 @pages_at("/similar/{ref:path}")
 def similar_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     ref: FromPath[str],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    waypost: GivenWaypost,
+    view: GivenView,
     limit: FromQuery[Limit] = 20,
 ) -> Response[Any]:
     """Other models that are like a version, and what they have in common."""
@@ -155,9 +151,9 @@ class Row:
 
 @list_at("/diff")
 def diff_page(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    request: AnyRequest,
+    waypost: GivenWaypost,
+    view: GivenView,
     left: FromQuery[str] = "",
     right: FromQuery[str] = "",
 ) -> Response[Any]:

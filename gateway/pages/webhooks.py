@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
@@ -12,9 +11,9 @@ from federation.access import Permission, Principal
 from federation.errors import WaypostError
 from federation.events.events import State, WebhookSpec
 from gateway.api.events_out import WebhooksOut, deliveries_out
-from gateway.api.requests import Ident
+from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, Ident
 from gateway.pages import words
-from gateway.pages.forms import form_at
+from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import list_at, listed, page, pages_at
 from gateway.parameters import read_time
 from gateway.waypost import Waypost
@@ -23,9 +22,7 @@ ROWS = 100
 
 
 @list_at("/webhooks", Permission.SUBSCRIBE)
-def webhooks_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[Any]:
+def webhooks_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """Every webhook that the caller sees, and a form for a new one."""
     found = WebhooksOut(waypost.events.webhooks.list(principal))
     shown: dict[str, Any] = {
@@ -39,10 +36,7 @@ def webhooks_page(
 
 @form_at("/webhooks", Permission.SUBSCRIBE)
 def make_webhook(
-    request: Request[Any, Any, Any],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[str]:
     """Make a webhook and show its secret, this once."""
     types = tuple(fields.get("types", "").replace(",", " ").split())
@@ -66,10 +60,10 @@ def make_webhook(
 
 @pages_at("/webhooks/{webhook_id:int}", permission=Permission.SUBSCRIBE)
 def webhook_page(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     webhook_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
     in_state: Annotated[State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
@@ -79,11 +73,11 @@ def webhook_page(
 
 @form_at("/webhooks/{webhook_id:int}", Permission.SUBSCRIBE)
 def change_webhook(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     webhook_id: FromPath[Ident],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-    fields: NamedDependency[dict[str, str]],
+    waypost: GivenWaypost,
+    principal: GivenPrincipal,
+    fields: GivenFields,
 ) -> Response[Any] | Redirect:
     """Test it, give it a new secret, send again or remove it, by the button that was pressed."""
     webhooks, said, secret = waypost.events.webhooks, "", ""
@@ -111,7 +105,7 @@ def change_webhook(
 
 
 def _shown(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     waypost: Waypost,
     principal: Principal,
     ident: int,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
-from litestar import Request
 from markupsafe import Markup, escape
 
 from federation.database import now
 from federation.search.syntax import quoted
+from gateway.api.requests import AnyRequest
 
 if TYPE_CHECKING:
     from gateway.api.events_out import ChangeOut
@@ -176,7 +176,7 @@ def with_query(query: Mapping[str, str], **changes: Any) -> str:
     return f"?{text}" if text else ""
 
 
-def decoded_query(request: Request[Any, Any, Any]) -> dict[str, str]:
+def decoded_query(request: AnyRequest) -> dict[str, str]:
     """The parameters of the address, the last of each name."""
     return dict(parse_qsl(request.scope.get("query_string", b"").decode("utf-8", "replace")))
 
