@@ -23,6 +23,7 @@ from gateway.api.requests import (
     provide_principal,
     provide_view,
     provide_waypost,
+    routes_in,
 )
 from gateway.descriptors import restore_descriptors
 from gateway.door.authentication import SAFE, Authentication
@@ -105,10 +106,8 @@ def application(max_body: int) -> Litestar:
             Router(API, route_handlers=api.HANDLERS),
             Router("/mlflow", route_handlers=mlflow.HANDLERS),
             Router("/", route_handlers=site.HANDLERS),
-            *health.HANDLERS,
-            *docs.HANDLERS,
-            *sign_in.HANDLERS,
-            *hooks.HANDLERS,
+            docs.FILES,
+            *routes_in(health, docs, sign_in, hooks),
         ],
         dependencies={
             "waypost": Provide(provide_waypost, sync_to_thread=False),

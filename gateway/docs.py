@@ -267,8 +267,7 @@ def answered() -> list[Any]:
     """Every type that a handler of the API takes or answers."""
     from gateway.api import site
 
-    handlers = [one for one in site.HANDLERS if isinstance(one, HTTPRouteHandler)]
-    hints = [hint for one in handlers for hint in get_type_hints(one.fn).values()]
+    hints = [hint for one in site.HANDLERS for hint in get_type_hints(one.fn).values()]
     return [*hints, *FOLLOWED_TYPES, *LISTED.values(), *ALSO_ANSWERED]
 
 
@@ -350,9 +349,5 @@ FOLLOWED: Sequence[Followed] = (
 FOLLOWED_TYPES = [kind for one in FOLLOWED for kind in (one.body, one.answer) if kind is not None]
 
 
-HANDLERS: list[Any] = [
-    docs_page,
-    openapi,
-    packed,
-    create_static_files_router("/static", directories=[STATIC], include_in_schema=False, opt=PUBLIC),
-]
+FILES = create_static_files_router("/static", directories=[STATIC], include_in_schema=False, opt=PUBLIC)
+"""What pages load."""

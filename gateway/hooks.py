@@ -26,6 +26,3 @@ async def take_notification(registry: FromPath[str], request: AnyRequest, waypos
     }
     notification = Notification(headers, await request.body())
     return TakenOut(await asyncio.to_thread(waypost.hooks.receive, registry, notification))
-
-
-HANDLERS = [take_notification]

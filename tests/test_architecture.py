@@ -68,7 +68,8 @@ HANDLING = {
     f"gateway.{path.parent.name}.{path.stem}"
     for dialect in DIALECTS
     for path in (ROOT / "gateway" / dialect).glob("*.py")
-    if dialect == "cli" or re.search("^HANDLERS\\b", path.read_text(), re.MULTILINE)
+    if dialect == "cli"
+    or re.search(r"^(HANDLERS\b|@(get|put|post|patch|delete|\w+_at)\()", path.read_text(), re.MULTILINE)
 }
 """The modules with the handlers of a dialect; beside them stand its shapes, which another may use."""
 LONGEST_FILE = 500

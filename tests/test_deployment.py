@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.api.health import HANDLERS
-from gateway.api.requests import PUBLIC
+from gateway.api import health
+from gateway.api.requests import PUBLIC, routes_in
 from gateway.settings import load_settings
 from tests.gateway.access.gate import gate
 
@@ -61,7 +61,7 @@ def test_probes_ask_what_a_gateway_answers_everybody() -> None:
     probes = ("startupProbe", "livenessProbe", "readinessProbe")
     asked = {container[probe]["httpGet"]["path"] for probe in probes}
     asked |= set(re.findall(r"127\.0\.0\.1:8080(/[\w/]+)", (DEPLOY / "Containerfile").read_text()))
-    public = {path for handler in HANDLERS for path in handler.paths if handler.opt.items() >= PUBLIC.items()}
+    public = {path for one in routes_in(health) for path in one.paths if one.opt.items() >= PUBLIC.items()}
     assert asked == public == {"/health/live", "/health/ready"}
 
 

@@ -77,15 +77,3 @@ def add_grant(data: JSONBody[GrantIn], waypost: GivenWaypost, principal: GivenPr
 def remove_grant(grant_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Take a role away. Those of the configuration are taken away there."""
     waypost.identity.take_role(principal, grant_id)
-
-
-HANDLERS = [
-    whoami,
-    list_tokens,
-    create_token,
-    rotate_token,
-    revoke_token,
-    list_grants,
-    add_grant,
-    remove_grant,
-]

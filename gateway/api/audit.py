@@ -136,9 +136,3 @@ def resume_signing(
     ahead = waypost.journal.signer.resume(principal.id, reason)
     waypost.wake.tell("worker")
     return resumed_out(ahead)
-
-
-HANDLERS = [
-    list_entries, show_entry, show_checkpoint, show_inclusion, show_consistency, list_keys, list_witnesses,
-    export_entries, rotate_key, resume_signing,
-]  # fmt: skip

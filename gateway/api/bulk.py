@@ -34,6 +34,3 @@ async def change_many(
         shown: Any = Response(plan, status_code=200)
         return shown  # type: ignore[no-any-return]
     return Response(await asyncio.to_thread(bulk_out, waypost, principal, data), status_code=202)
-
-
-HANDLERS = [change_many]

@@ -14,6 +14,3 @@ def show_card(ref: FromPath[str], waypost: GivenWaypost, view: GivenView) -> Car
     """A version's model card: from the backend's own card, tags, and the sections of its description."""
     version = waypost.catalogue.version(view, read_reference(ref))
     return card_out(version, waypost.catalogue.card(version, waypost.adapters))
-
-
-HANDLERS = [show_card]

@@ -150,6 +150,3 @@ def add_watch(waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[W
 def remove_watch(watch_id: FromPath[Ident], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Watch it no longer."""
     waypost.events.unwatch(principal, watch_id)
-
-
-HANDLERS = [list_events, list_changes, list_inbox, list_watches, add_watch, remove_watch]

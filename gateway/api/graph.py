@@ -245,18 +245,3 @@ def show_insight(
     if formats.chosen(request, format, ("json", "csv")) == "csv":
         return formats.table(rows.insight_csv(found.items))
     return Response(found, headers=formats.VARY)
-
-
-HANDLERS = [
-    list_deprecations,
-    deprecate_model,
-    list_dependencies,
-    declare_dependency,
-    withdraw_dependency,
-    show_dependencies,
-    show_impact,
-    show_impact_of_source,
-    show_bill,
-    list_insights,
-    show_insight,
-]

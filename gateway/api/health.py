@@ -160,6 +160,3 @@ def _webhooks(webhooks: Sequence[Webhook]) -> Iterator[Any]:
         for one in webhooks:
             family.add_metric([str(one.id), one.name], float(told(one)))
         yield family
-
-
-HANDLERS: list[Any] = [live, ready, metrics]

@@ -35,6 +35,3 @@ def show_production(
         return Stream(lines, media_type="text/csv")
     found = waypost.catalogue.held(view, stage, time, registry=registry, team=team, limit=limit, skip=cursor)
     return Response(production_out(waypost.identity, stage, time, found, cursor, limit))
-
-
-HANDLERS = [show_production]

@@ -11,6 +11,3 @@ from gateway.api.requests import GivenView, GivenWaypost, needs
 def list_hooks(waypost: GivenWaypost, view: GivenView) -> HooksOut:
     """What backends announced by themselves, and what they did not."""
     return HooksOut(waypost.hooks.list(view))
-
-
-HANDLERS = [list_hooks]

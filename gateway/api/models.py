@@ -165,6 +165,3 @@ def show_timeline(
     return timeline_out(
         waypost.identity, reference, time, waypost.catalogue.timeline(view, reference, at=time)
     )
-
-
-HANDLERS = [show_model, show_version, make_statement, show_diff, show_comparison, show_timeline]

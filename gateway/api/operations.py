@@ -221,16 +221,3 @@ def _aliased(ref: str) -> tuple[Reference, str]:
     if not found:
         raise UnknownError()
     return read_reference(text), alias
-
-
-HANDLERS = [
-    set_stage,
-    set_alias,
-    remove_alias_or_model,
-    set_version_tags,
-    set_model_tags,
-    delete_version,
-    register_version,
-    show_operation,
-    list_operations,
-]

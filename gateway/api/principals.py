@@ -47,13 +47,3 @@ def list_sessions(waypost: GivenWaypost, principal: GivenPrincipal) -> SessionsO
 def end_session(session_id: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """End a session of yours, or anybody's for who may give roles on everything; everywhere within 5 seconds."""
     waypost.identity.end_session(principal, session_id)
-
-
-HANDLERS = [
-    list_principals,
-    disable_principal,
-    enable_principal,
-    end_sessions_of,
-    list_sessions,
-    end_session,
-]

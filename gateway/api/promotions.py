@@ -178,16 +178,3 @@ def report_check(
 def _made(found: ShownPromotion) -> Response[Any]:
     headers = {"Location": f"/api/v1/promotions/{found.promotion.id}"}
     return Response(seen_out(found), status_code=201, headers=headers)
-
-
-HANDLERS = [
-    list_policies,
-    propose,
-    survey,
-    roll_back,
-    list_promotions,
-    list_rollouts,
-    show_promotion,
-    *SAYING,
-    report_check,
-]

@@ -36,6 +36,3 @@ def list_records(
         return records_out(sharing.changed(view, name, since, limit))
     after = None if cursor is None else read_key(cursor, "cursor")
     return records_out(sharing.every(view, name, after, limit))
-
-
-HANDLERS = [list_records]

@@ -95,15 +95,3 @@ def show_sync(sync_id: FromPath[Ident], waypost: GivenWaypost, view: GivenView) 
 def list_syncs(waypost: GivenWaypost, view: GivenView, registry: FromQuery[str]) -> list[SyncOut]:
     """The last runs of a registry, newest first."""
     return [sync_out(run) for run in waypost.sync.runs(view, registry)]
-
-
-HANDLERS = [
-    list_registries,
-    show_registry,
-    sync_registry,
-    confirm_deletes,
-    confirm_identity,
-    forget_registry,
-    show_sync,
-    list_syncs,
-]

@@ -1,11 +1,13 @@
 """What every handler is given: the gateway, who asks, and what was asked for, read strictly."""
 
 import re
+from types import ModuleType
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.di import NamedDependency, Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, Parameter
 
 from federation.access import ANONYMOUS, Permission, Principal, View
@@ -70,6 +72,13 @@ def needs(permission: Permission) -> dict[str, Any]:
 
 PUBLIC: dict[str, Any] = {"permission": None}
 """The declaration of a route that everybody may use."""
+
+
+def routes_in(*modules: ModuleType) -> list[HTTPRouteHandler]:
+    """Every route that modules declare, in the order in which it stands there: what is declared is served."""
+    values = (value for module in modules for value in vars(module).values())
+    declared = (one for value in values for one in (value if isinstance(value, list) else [value]))
+    return [one for one in declared if isinstance(one, HTTPRouteHandler)]
 
 
 def check_permission(request: AnyRequest) -> None:

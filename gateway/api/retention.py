@@ -33,6 +33,3 @@ def apply_retention(
     """Archive (by promotions) and delete (by operations) what a plan has shown; what is no longer due is left."""
     shown = [(read_reference(one.ref), one.does) for one in data.versions]
     return AppliedOut(waypost.retention.apply(principal, shown))
-
-
-HANDLERS = [plan_retention, apply_retention]

@@ -80,6 +80,3 @@ def list_references(waypost: GivenWaypost, view: GivenView, q: FromQuery[str] = 
 def suggest(waypost: GivenWaypost, view: GivenView, q: FromQuery[str] = "") -> SuggestOut:
     """Completions for a query being typed: qualifiers, their values, names of models."""
     return SuggestOut(q, waypost.search.suggest(view, q))
-
-
-HANDLERS = [search, suggest, list_references]

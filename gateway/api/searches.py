@@ -38,6 +38,3 @@ def show_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrin
 def remove_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrincipal) -> None:
     """Keep a search no longer."""
     waypost.searches.remove(principal, name)
-
-
-HANDLERS = [list_searches, save_search, show_search, remove_search]

@@ -1,7 +1,5 @@
 """Every route under `/api/v1` there is."""
 
-from typing import Any
-
 from gateway.api import (
     access,
     audit,
@@ -26,28 +24,29 @@ from gateway.api import (
     webhooks,
     witness,
 )
+from gateway.api.requests import routes_in
 
-HANDLERS: list[Any] = [
-    *registries.HANDLERS,
-    *records.HANDLERS,
-    *retention.HANDLERS,
-    *models.HANDLERS,
-    *search.HANDLERS,
-    *searches.HANDLERS,
-    *graph.HANDLERS,
-    *operations.HANDLERS,
-    *bulk.HANDLERS,
-    *promotions.HANDLERS,
-    *audit.HANDLERS,
-    *access.HANDLERS,
-    *principals.HANDLERS,
-    *witness.HANDLERS,
-    *custody.HANDLERS,
-    *history.HANDLERS,
-    *snippets.HANDLERS,
-    *cards.HANDLERS,
-    *events.HANDLERS,
-    *webhooks.HANDLERS,
-    *hooks.HANDLERS,
-    *team.HANDLERS,
-]
+HANDLERS = routes_in(
+    registries,
+    records,
+    retention,
+    models,
+    search,
+    searches,
+    graph,
+    operations,
+    bulk,
+    promotions,
+    audit,
+    access,
+    principals,
+    witness,
+    custody,
+    history,
+    snippets,
+    cards,
+    events,
+    webhooks,
+    hooks,
+    team,
+)

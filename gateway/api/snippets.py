@@ -17,6 +17,3 @@ def show_snippets(
     """Lines that load a version: from its backend (Python, command line, curl), and through this gateway."""
     version = waypost.catalogue.version(view, read_reference(ref))
     return how_to_load(waypost, version, str(request.base_url).rstrip("/"))
-
-
-HANDLERS = [show_snippets]

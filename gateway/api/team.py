@@ -43,6 +43,3 @@ def show_team_list(
         overview.shown(name, 1)  # what is wrong is an error here, and not in the middle of a table
         return formats.table(team_csv(overview.rows(name)))
     return Response(overview.shown(name, limit), headers=formats.VARY)
-
-
-HANDLERS = [show_team, show_team_list]

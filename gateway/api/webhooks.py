@@ -94,8 +94,3 @@ def list_deliveries(
     """What was sent and what waits, the newest event first. What was delivered is kept for 30 days."""
     found = waypost.events.webhooks.deliveries(principal, webhook_id, in_state, cursor, limit)
     return deliveries_out(found, limit)
-
-
-HANDLERS = [
-    list_webhooks, create_webhook, remove_webhook, rotate_webhook, test_webhook, replay_webhook, list_deliveries,
-]  # fmt: skip

@@ -38,6 +38,3 @@ def show_witness_key(waypost: GivenWaypost) -> Response[bytes]:
 def show_cosigned_checkpoint(origin: FromPath[str], waypost: GivenWaypost) -> Response[bytes]:
     """The newest checkpoint of another log that was countersigned here."""
     return Response(waypost.journal.countersigned(origin), media_type=TEXT)
-
-
-HANDLERS = [add_checkpoint, show_witness_key, show_cosigned_checkpoint]

@@ -203,6 +203,3 @@ def _page(
     return Response(
         text, status_code=status, media_type=MediaType.HTML, headers=dict(HEADERS), cookies=list(cookies)
     )
-
-
-HANDLERS = [sign_in_page, sign_in_with_token, begin_sign_in, end_sign_in, sign_out]

@@ -83,6 +83,3 @@ def _span(header: str | None) -> ByteSpan | None:
     if span.last is not None and span.last < span.first:
         raise ProblemError(416, "range", "the range ends before it begins")
     return span
-
-
-HANDLERS: list[Any] = [list_files, download_file]

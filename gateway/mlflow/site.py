@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from federation.access import Permission
-from gateway.api.requests import AnyRequest, needs
+from gateway.api.requests import AnyRequest, needs, routes_in
 from gateway.mlflow import artifacts, beside, models, versions, writes
 from gateway.mlflow.asked import read_asked
 from gateway.mlflow.facade import FRESH, facade_of
@@ -86,7 +86,7 @@ def route(address: str, answer: Answer, permission: Permission) -> HTTPRouteHand
 
 
 HANDLERS: list[Any] = [
-    *artifacts.HANDLERS,
+    *routes_in(artifacts),
     *(route(address, answer, Permission.READ) for address, answer in READS.items()),
     *(route(address, change, permission) for address, (change, permission) in WRITES.items()),
 ]

@@ -122,6 +122,3 @@ def take_role(grant_id: FromPath[Ident], waypost: GivenWaypost, principal: Given
     """Take a role away."""
     waypost.identity.take_role(principal, grant_id)
     return Redirect("/grants", status_code=303)
-
-
-HANDLERS = [*account_page, *tokens_page, make_token, end_token, *grants_page, give_role, take_role]

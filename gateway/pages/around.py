@@ -51,6 +51,3 @@ def graph_page(
         whole=whole,
         without=lambda name: urlencode([("open", one) for one in chosen if one != name]),
     )
-
-
-HANDLERS = graph_page

@@ -94,6 +94,3 @@ def changes(details: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
 def rest(details: Mapping[str, Any]) -> dict[str, Any]:
     """Everything an entry says besides before and after."""
     return {name: value for name, value in details.items() if name not in ("before", "after")}
-
-
-HANDLERS = [*audit_page, *entry_page]

@@ -49,6 +49,3 @@ def drawn(name: str, said: str, colour: str) -> str:
         f'<text x="{first / 2:g}" y="14">{escape(left)}</text>'
         f'<text x="{first + second / 2:g}" y="14">{escape(right)}</text></g></svg>'
     )
-
-
-HANDLERS = badge

@@ -159,6 +159,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidRequestError(f"a day is written as 2026-12-31: {text} is none") from None
-
-
-HANDLERS = [*bulk_page, do_bulk]

@@ -192,6 +192,3 @@ def operation_page(
     found = operation_out(waypost, waypost.operations.show(view, operation_id))
     done = found.finished_at is not None
     return page(request, "operation.html", title="Change", operation=found, done=done)
-
-
-HANDLERS = [*change_page, change, *operations_page, *operation_page]

@@ -108,6 +108,3 @@ def _inbox(
     if mistake:
         return page(request, "inbox.html", status=422, title="Inbox", **shown)
     return listed(request, "inbox.html", found, found.changes, title="Inbox", **shown)
-
-
-HANDLERS = [*changes_page, *changes_feed, *inbox_page, *inbox_feed, start_watching, stop_watching]

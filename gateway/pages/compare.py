@@ -93,6 +93,3 @@ def _is_known(waypost: Waypost, view: View, text: str) -> bool:
 
 def _row(one: ComparedOut) -> Mapping[str, Any]:
     return {"ref": one.ref, "stage": one.stage, "team": one.team, **one.metrics}
-
-
-HANDLERS = compare_page

@@ -29,6 +29,3 @@ def health_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrin
     if form_of(request) != "html":
         return listed(request, "", {"parts": rows}, rows, title="Health")
     return page(request, "health.html", title="Health", rows=rows)
-
-
-HANDLERS = [*health_page]

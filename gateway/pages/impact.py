@@ -188,6 +188,3 @@ def drawing_part(
         line = f'<p class="mistake" role="status">{escape(str(error))}</p>'
         return Response(line, media_type=MediaType.HTML, status_code=503, headers=dict(HEADERS))
     return Response(made, media_type=MediaType.HTML, headers=dict(HEADERS))
-
-
-HANDLERS = [*impact_page, *source_page, drawing_part]

@@ -76,6 +76,3 @@ def insight_page(
         cursor=cursor,
         most=LIMIT,
     )
-
-
-HANDLERS = [*insights_page, *insight_page]

@@ -176,6 +176,3 @@ def impact_of(
         )
     except (DamagedError, UnknownError, ImpactQuestionError):
         return None
-
-
-HANDLERS = model_page

@@ -40,6 +40,3 @@ def policies_page(
         under=under,
         stages=STAGES[1:],
     )
-
-
-HANDLERS = [*policies_page]

@@ -58,6 +58,3 @@ def end_one(session_id: FromPath[str], waypost: GivenWaypost, principal: GivenPr
     """End a session."""
     waypost.identity.end_session(principal, session_id)
     return Redirect("/sessions", status_code=303)
-
-
-HANDLERS = [*principals_page, lock_out, let_in, end_all, *sessions_page, end_one]

@@ -52,6 +52,3 @@ def production_page(
         team=team or "",
         most=OF_A_FILE,
     )
-
-
-HANDLERS = production_page

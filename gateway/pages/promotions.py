@@ -190,6 +190,3 @@ def _shown(
         is_held=_is_held(waypost, view, found.judgement),
         mistake=mistake,
     )
-
-
-HANDLERS = [*promote_page, promote, *rollback_page, roll_back, *promotions_page, *promotion_page, say]

@@ -104,6 +104,3 @@ async def sync_progress(
         yield ServerSentEventMessage(data="end", event="end")
 
     return kept_open(waypost.streams, principal.id, progress())
-
-
-HANDLERS = [*registries_page, *registry_page, sync_now, confirm_held, *sync_page, sync_progress]

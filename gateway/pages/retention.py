@@ -56,6 +56,3 @@ def _shown(name: str) -> tuple[Reference, Doing]:
     """A ticked box is called as what is to become of which version."""
     does, _, ref = name.partition(" ")
     return read_reference(ref), "archive" if does == "archive" else "delete"
-
-
-HANDLERS = [*retention_page, apply_retention]

@@ -202,6 +202,3 @@ def toggled(q: str, name: str, value: str) -> tuple[str, bool]:
 def troubled(registries: Sequence[Freshness]) -> list[Freshness]:
     """The registries whose part of the answer may be old or missing."""
     return [one for one in registries if one.state not in KEPT]
-
-
-HANDLERS = search_page

@@ -75,6 +75,3 @@ def remove_search(name: FromPath[str], waypost: GivenWaypost, principal: GivenPr
     """Keep a search no longer."""
     waypost.searches.remove(principal, name)
     return Redirect("/searches", status_code=303)
-
-
-HANDLERS = [*searches_page, save_search, *open_search, remove_search]

@@ -1,7 +1,6 @@
 """The list of all pages."""
 
-from typing import Any
-
+from gateway.api.requests import routes_in
 from gateway.pages import (
     account,
     around,
@@ -28,28 +27,28 @@ from gateway.pages import (
     webhooks,
 )
 
-HANDLERS: list[Any] = [
-    *search.HANDLERS,
-    *searches.HANDLERS,
-    *model.HANDLERS,
-    *version.HANDLERS,
-    *compare.HANDLERS,
-    *impact.HANDLERS,
-    *around.HANDLERS,
-    *registries.HANDLERS,
-    *retention.HANDLERS,
-    *insights.HANDLERS,
-    *production.HANDLERS,
-    *audit.HANDLERS,
-    *badge.HANDLERS,
-    *team.HANDLERS,
-    *change.HANDLERS,
-    *bulk.HANDLERS,
-    *promotions.HANDLERS,
-    *policies.HANDLERS,
-    *account.HANDLERS,
-    *principals.HANDLERS,
-    *health.HANDLERS,
-    *changes.HANDLERS,
-    *webhooks.HANDLERS,
-]
+HANDLERS = routes_in(
+    search,
+    searches,
+    model,
+    version,
+    compare,
+    impact,
+    around,
+    registries,
+    retention,
+    insights,
+    production,
+    audit,
+    badge,
+    team,
+    change,
+    bulk,
+    promotions,
+    policies,
+    account,
+    principals,
+    health,
+    changes,
+    webhooks,
+)

@@ -57,6 +57,3 @@ def _changes(overview: TeamOverview) -> ChangesOut:
     events = overview.waypost.events
     wanted = events.selected(overview.view, (), overview.on, read_since("yesterday"))
     return changes_out(events.latest(overview.view, wanted, None, SHOWN), SHOWN)
-
-
-HANDLERS = team_page

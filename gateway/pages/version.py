@@ -203,6 +203,3 @@ def _change(name: str, left: Any, right: Any, head: str) -> tuple[float, bool] |
         return ()
     delta = right - left
     return delta, delta < 0 if is_falling(name) else delta > 0
-
-
-HANDLERS = [*version_page, comment, *similar_page, *diff_page]

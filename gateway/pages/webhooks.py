@@ -128,6 +128,3 @@ def _shown(
         said=said,
         secret=secret,
     )
-
-
-HANDLERS = [*webhooks_page, make_webhook, *webhook_page, change_webhook]
