@@ -51,6 +51,10 @@ class Listed(NamedTuple):
     next: str | None
 
 
+Arrived = Callable[[bool], object]
+"""Told when the answer to a page that was asked for has come and is not read yet, and whether another one follows."""
+
+
 class MlflowClient(ServiceClient):
     """The calls. Errors: any `AdapterError`; `NotFoundError` only where MLflow itself says that it is so."""
 
@@ -79,20 +83,32 @@ class MlflowClient(ServiceClient):
         return said.strip() if re.fullmatch(r"\d+\.\d+[0-9A-Za-z.+-]{0,30}\s*", said) else "unknown"
 
     def models(
-        self, *, prompts: bool, token: str | None, size: int, order: Sequence[str] = NEWEST_FIRST
+        self,
+        *,
+        prompts: bool,
+        token: str | None,
+        size: int,
+        order: Sequence[str] = NEWEST_FIRST,
+        arrived: Arrived = bool,
     ) -> Listed:
         """Registered models, or prompts. MLflow leaves prompts out of the first."""
         params: Raw = {"max_results": size, "order_by": [*order], "page_token": token}
         if prompts:
             params["filter"] = ONLY_PROMPTS
-        return self._page(f"{ROOT}/registered-models/search", params, "registered_models")
+        return self._page(f"{ROOT}/registered-models/search", params, "registered_models", arrived)
 
     def versions(
-        self, *, where: str | None, token: str | None, size: int, order: Sequence[str] = NEWEST_FIRST
+        self,
+        *,
+        where: str | None,
+        token: str | None,
+        size: int,
+        order: Sequence[str] = NEWEST_FIRST,
+        arrived: Arrived = bool,
     ) -> Listed:
         """Model versions that meet a filter."""
         params = {"max_results": size, "order_by": [*order], "page_token": token, "filter": where}
-        return self._page(f"{ROOT}/model-versions/search", params, "model_versions")
+        return self._page(f"{ROOT}/model-versions/search", params, "model_versions", arrived)
 
     def model(self, name: str) -> Raw:
         """The model that lives under this name now."""
@@ -233,13 +249,18 @@ class MlflowClient(ServiceClient):
             steps.take(page.next, is_empty=not page.rows)
             body = {**body, "page_token": page.next}
 
-    def _page(self, path: str, params: Raw, field: str) -> Listed:
-        """A page of a listing, a smaller one where so much is too much at once."""
+    def _page(self, path: str, params: Raw, field: str, arrived: Arrived) -> Listed:
+        """A page of a listing, a smaller one where so much is too much at once: then nobody is told that it came."""
+        most = params["max_results"]
 
         def ask(size: int) -> Listed:
-            return self._listed(self.http.get(path, {**params, "max_results": size}), field, size)
+            asked = {**params, "max_results": size}
+            reply = self.http.call("GET", path, params=asked, repeatable=True)
+            if size == most:
+                arrived(b'"next_page_token"' in reply.body)
+            return self._listed(reply.json(), field, size)
 
-        return self._pages[path].read(params["max_results"], ask)
+        return self._pages[path].read(most, ask)
 
     def _listed(self, answer: Any, field: str, most: int) -> Listed:
         rows = answer.get(field, []) if isinstance(answer, dict) else None

@@ -6,16 +6,21 @@ comes without them, from anywhere in a page. In the order of names or of creatio
 is made, deleted or renamed moves others, by one, over the edges of a page. So pages overlap, and a row is given from
 a page that has it further inside. Where more has moved than that allows, the page before is read again, from further
 up.
+
+Where a page begins is known before the one in front of it is read, so the next is asked for as soon as one has come:
+MLflow answers in the same order as if each was awaited.
 """
 
 import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
 
 from adapters.errors import AdapterError, BadRecordError
-from adapters.mlflow.client import Listed
+from adapters.mlflow.client import Arrived, Listed
 from adapters.parsing import parse_json
 from adapters.payloads import excerpt
 from adapters.scanning import Steps
@@ -25,7 +30,9 @@ SEAM = 10
 page has smaller edges.
 """
 Ask = Callable[[str | None, int], Listed]
-"""Reads so many rows at a token of MLflow's, in the one order of the listing."""
+"""Reads so many rows at a token of MLflow's."""
+Fetch = Callable[[str | None, int, Arrived], Listed]
+"""Reads so many rows at a token of MLflow's, in the one order of the listing, and tells when the answer came."""
 
 
 class Spot(NamedTuple):
@@ -61,26 +68,97 @@ class _Looked(NamedTuple):
         return Given(self.found.rows[self.begin : self.end], goes_on if self.found.next else None)
 
 
-def pages(ask: Ask, size: int, most: int, stuck: Callable[[], AdapterError], place: Spot) -> Iterator[Given]:
+class Wanted(NamedTuple):
+    """A page: its token, and how many rows."""
+
+    token: str | None
+    rows: int
+
+
+class _Coming(NamedTuple):
+    """A page on its way. `arrived`: whether another one follows it, known before it is parsed."""
+
+    wanted: Wanted
+    page: "Future[Listed]"
+    arrived: "Future[bool]"
+
+
+class Prefetch:
+    """Reads pages, as a context: what is on its way when it ends is left."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        # Two: one parses what has come, the other asks for the next.
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="prefetch")
+        self._coming: _Coming | None = None
+        self._was_right = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def ask(self, token: str | None, rows: int) -> Listed:
+        """This page alone. Errors: those of what it was made with."""
+        return self._fetch(token, rows, bool)
+
+    def read(self, wanted: Wanted, then: Wanted | None) -> Listed:
+        """This page; as soon as its answer has come, `then` is asked for, unless there is no more, or once another page
+        was wanted than that. Errors: as of `ask`.
+        """
+        coming, self._coming = self._coming, None
+        if coming is None or coming.wanted != wanted:
+            self._was_right &= coming is None
+            coming = self._begin(wanted)
+        if then is not None and self._was_right:
+            following = then
+            coming.arrived.add_done_callback(lambda more: self._go_on(following) if more.result() else None)
+        return coming.page.result()
+
+    def _go_on(self, wanted: Wanted) -> None:
+        with suppress(RuntimeError):  # it has ended
+            self._coming = self._begin(wanted)
+
+    def _begin(self, wanted: Wanted) -> _Coming:
+        arrived: Future[bool] = Future()
+
+        def tell(more: bool) -> None:
+            if not arrived.done():
+                arrived.set_result(more)
+
+        return _Coming(wanted, self._pool.submit(self._fetch, *wanted, tell), arrived)
+
+
+def pages(
+    fetch: Fetch, size: int, most: int, stuck: Callable[[], AdapterError], place: Spot
+) -> Iterator[Given]:
     """The pages of about `size` new rows from a place on; MLflow gives `most` at once. `stuck` makes the error for a
     listing that leads nowhere. Errors: any `AdapterError`.
     """
+    with Prefetch(fetch) as fetched:
+        yield from _pages(fetched, size, most, stuck, place)
+
+
+def _pages(
+    fetched: Prefetch, size: int, most: int, stuck: Callable[[], AdapterError], place: Spot
+) -> Iterator[Given]:
     steps, before, seam = Steps(stuck), Spot(), min(SEAM, (size + 1) // 2)
     while True:
         offset = 0 if place.token is None else offset_of(place.token)
         if offset is None:
-            yield from following(ask(place.token, size), ask, size, stuck)
+            yield from following(fetched.ask(place.token, size), fetched.ask, size, stuck)
             return
         above = 2 * seam
-        while (page := _read(ask, place, size, most, seam, above)).moved:
+        while (page := _read(fetched, place, size, most, seam, above)).moved:
             place, above = before, above + size
         if not _is_offset(page.found.next):
-            yield from following(page.found, ask, size, stuck)
+            yield from following(page.found, fetched.ask, size, stuck)
             return
         given = page.given()
         if given.next is None and page.at:
             yield given._replace(next=place, is_final=False)
-            if _has_held(ask, page):
+            if _has_held(fetched.ask, page):
                 yield Given([], None)
                 return
         else:
@@ -102,16 +180,18 @@ def following(found: Listed, ask: Ask, size: int, stuck: Callable[[], AdapterErr
         found = ask(found.next, size)
 
 
-def _read(ask: Ask, place: Spot, size: int, most: int, seam: int, above: int) -> _Looked:
+def _read(fetched: Prefetch, place: Spot, size: int, most: int, seam: int, above: int) -> _Looked:
     """The page of a place, from so many rows above it, with edges of `seam` rows."""
     offset, behind = offset_of(place.token) or 0, frozenset(place.behind)
     at = max(0, offset - above)
     asked = min(size + seam + offset - at, most)
-    found = ask(token_of(at), asked)
+    # The next one goes on behind the edge of this one, from above it; whether tokens are offsets the first page shows.
+    then = Wanted(token_of(at + asked - 3 * seam), min(size + 3 * seam, most)) if offset else None
+    found = fetched.read(Wanted(token_of(at), asked), then)
     reached = at + len(found.rows) - seam
     if len(found.rows) < asked and reached <= offset and found.next and _is_offset(found.next):
         # So little comes at once that nothing is further inside.
-        at, seam, found = offset, 0, ask(token_of(offset), size)
+        at, seam, found = offset, 0, fetched.ask(token_of(offset), size)
     marks = [identity_mark(row) for row in found.rows]
     begin = max((number for number, mark in enumerate(marks, 1) if mark in behind), default=0)
     end = len(marks) if found.next is None else len(marks) - seam

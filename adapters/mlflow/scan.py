@@ -23,6 +23,7 @@ from adapters.mlflow.client import (
     BY_CREATION,
     BY_NAME,
     ONLY_PROMPTS,
+    Arrived,
     Listed,
     MlflowClient,
     batches,
@@ -155,14 +156,15 @@ class Scan:
             yield from self._read_bumped(where, some)
 
     def _models_by_name(self, which: Models) -> Iterator[Given]:
-        def ask(token: str | None, size: int) -> Listed:
-            return self._api.models(prompts=which == "prompts", token=token, size=size, order=BY_NAME)
+        def ask(token: str | None, size: int, arrived: Arrived) -> Listed:
+            prompts = which == "prompts"
+            return self._api.models(prompts=prompts, token=token, size=size, order=BY_NAME, arrived=arrived)
 
         return pages(ask, self._api.config.model_page, MOST_MODELS, self._stuck(which), Spot())
 
     def _versions_by_creation(self, where: str | None, place: ListingMark = START) -> Iterator[Given]:
-        def ask(token: str | None, size: int) -> Listed:
-            return self._api.versions(where=where, token=token, size=size, order=BY_CREATION)
+        def ask(token: str | None, size: int, arrived: Arrived) -> Listed:
+            return self._api.versions(where=where, token=token, size=size, order=BY_CREATION, arrived=arrived)
 
         size, stuck = self._api.config.version_page, self._stuck("versions")
         return pages(ask, size, MOST_VERSIONS, stuck, Spot(place.token, place.behind))
