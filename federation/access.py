@@ -37,35 +37,39 @@ class Permission(StrEnum):
     """What can be allowed. Roles bundle them; every route declares the one it needs."""
 
     READ = "read"
-    """See models, versions, endpoints, dependencies and timelines."""
     TAG = "tag"
-    """Set and remove tags."""
     DECLARE = "declare"
-    """Declare dependencies and take them back."""
     CHANGE = "change"
-    """Set stages and aliases."""
     REGISTER = "register"
-    """Register versions."""
     DELETE = "delete"
-    """Delete versions and models."""
     APPROVE = "approve"
-    """Approve and reject promotions where a policy names one as approver; comment on them and on versions."""
     ATTEST = "attest"
-    """Hand in statements about artifacts, and report how outside checks ended."""
     EMERGENCY = "emergency"
-    """Bring a version to a guarded stage at once; somebody else reviews it."""
     AUDIT = "audit"
-    """Read the journal and its proofs; only on everything, because numbers show volume."""
     SYNC = "sync"
-    """Ask for a sync and confirm held deletes."""
     GRANT = "grant"
-    """Give and take roles."""
     SUBSCRIBE = "subscribe"
-    """Have events sent to an address."""
     IMPACT_GLOBAL = "impact.global"
-    """Get verdict and counts of an impact over everything, without names."""
 
 
+MEANINGS: Mapping[Permission, str] = {
+    Permission.READ: "see models, versions, endpoints, dependencies and timelines",
+    Permission.TAG: "set and remove tags, propose promotions",
+    Permission.DECLARE: "declare dependencies and take them back",
+    Permission.CHANGE: "set stages and aliases",
+    Permission.REGISTER: "register versions",
+    Permission.DELETE: "delete versions and models",
+    Permission.APPROVE: "approve and reject promotions where a policy names one as approver; comment on them and on "
+    "versions",
+    Permission.ATTEST: "hand in statements about artifacts, and report how outside checks ended",
+    Permission.EMERGENCY: "bring a version to a guarded stage at once; somebody else reviews it",
+    Permission.AUDIT: "read the audit log and its proofs; only on everything, because numbers show volume",
+    Permission.SYNC: "ask for a sync and confirm held deletes",
+    Permission.GRANT: "give and take roles",
+    Permission.SUBSCRIBE: "have events sent to an address",
+    Permission.IMPACT_GLOBAL: "get verdict and counts of an impact over everything, without names",
+}
+"""What each allows, in words."""
 READER = frozenset({Permission.READ, Permission.APPROVE})
 CONTRIBUTOR = READER | {Permission.TAG, Permission.DECLARE}
 ROLES: Mapping[str, frozenset[Permission]] = {

@@ -20,8 +20,8 @@ def _asks(policy: Policy) -> Iterator[str]:
 def _of_the_version(policy: Policy) -> Iterator[str]:
     if policy.from_stage:
         yield f"the version is in {policy.from_stage}" + (f" for {policy.soak}" if policy.soak else "")
-    yield from (f"its {name.replace('.', ' ')} is known" for name in policy.require)
-    yield from policy.metrics
+    yield from (f"its {_called(name)} is known" for name in policy.require)
+    yield from (f"its metric {bound}" for bound in policy.metrics)
     if policy.schema:
         yield "whoever calls what is in production can call it"
     if policy.semver:
@@ -32,6 +32,12 @@ def _of_the_version(policy: Policy) -> Iterator[str]:
             "no-breaking": "nothing that depends on it breaks",
             "acknowledged": "the owners of what breaks in production agree",
         }[policy.impact]
+
+
+def _called(field: str) -> str:
+    """A required field: license, tag.NAME, card.intended_use."""
+    kind, _, name = field.partition(".")
+    return f"card's {name.replace('_', ' ')}" if kind == "card" else f"{kind} {name}".rstrip()
 
 
 def _of_its_artifact(policy: Policy) -> Iterator[str]:

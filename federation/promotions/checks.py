@@ -205,7 +205,7 @@ def _reported(name: str, case: Case) -> CheckResult:
 def windows(case: Case) -> Iterator[CheckResult]:
     """Whether it may be carried out at this hour."""
     if case.policy.windows:
-        expected, seen = " or ".join(case.policy.windows), case.at.strftime("%a %H:%M UTC").lower()
+        expected, seen = " or ".join(case.policy.windows), f"{case.at:%a %H:%M}".lower() + " UTC"
         is_open = case.policy.is_open(case.at)
         yield CheckResult.of("windows", is_open, expected, seen, "the clock", is_timed=True)
 

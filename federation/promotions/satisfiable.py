@@ -34,7 +34,7 @@ def _lacking(policy: Policy, people: People, registry: str, team: str) -> Iterat
     placed = assign(candidates, [count for count, _ in quorums])
     for (count, among), could, got in zip(quorums, candidates, placed, strict=True):
         if len(got) < count:
-            yield f"it asks for {count} of {', '.join(among)} on {registry}, and {len(could)} could agree"
+            yield f"it asks for {count} of {', '.join(among)} on {registry}, and {len(could) or 'nobody'} could agree"
     if (
         "proposer" in policy.separate
         and quorums

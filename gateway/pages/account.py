@@ -7,7 +7,7 @@ from litestar import Response
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from federation.access import ROLES, Permission
+from federation.access import MEANINGS, ROLES, Permission
 from federation.identity.identity import GrantError, GrantSpec, TokenError, TokenSpec
 from gateway.api.access_out import GrantsOut, TokensOut
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, Ident
@@ -36,6 +36,7 @@ def account_page(
         everybody=principal.may(Permission.GRANT),
         onward=local_path(next) if next else "",
         local=waypost.settings.auth.mode == "local",
+        meanings=MEANINGS,
     )
 
 
@@ -99,7 +100,7 @@ def grants_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrin
     """Who may do what, and where."""
     found = waypost.identity.grants(principal)
     return listed(
-        request, "grants.html", GrantsOut(found), found, title="Who may do what", roles=ROLES,
+        request, "grants.html", GrantsOut(found), found, title="Who may do what", roles=ROLES, meanings=MEANINGS,
         part=part_of(request, found, "who", "role", "scope"),
     )  # fmt: skip
 

@@ -114,7 +114,6 @@ def promotions_page(
     found = promotions_out(
         waypost.promotions.list(principal.view, ChosenPromotions(before=before), limit), limit
     )
-    waiting = [one.id for one in waypost.promotions.waiting_for(principal)]
     return listed(
         request,
         "promotions.html",
@@ -124,7 +123,7 @@ def promotions_page(
         promotions=found.promotions,
         older=found.next_cursor,
         most=OF_A_FILE,
-        waiting=waiting,
+        waiting=waypost.promotions.waiting_for(principal),
     )
 
 

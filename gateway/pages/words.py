@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SELECTOR = re.compile("[:@]")
+_WORD = re.compile(r"[^\W\d_]+('[^\W\d_]+)?[,;:]?( |$)")
 _MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
 STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
 DAY = 86400
@@ -96,12 +97,12 @@ def between(after: datetime | str, by: datetime | str) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """A number as people read it: thousands apart, at most five digits that say something."""
+    """A number as people read it: thousands apart, at most five digits that say something; a great one is rounded."""
     if value is None:
         return "–"
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:.5g}"
+    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
 def count(value: int, one: str, many: str = "") -> str:
@@ -126,9 +127,12 @@ def said(message: object) -> Markup:
 
 
 def sentence(problem: object) -> Markup:
-    """A message as a sentence of its own: with a capital and, where it ends in a word, a full stop."""
+    """A message as a sentence of its own: with a capital, unless it begins with a name, and, where it ends in a word,
+    a full stop.
+    """
     text = str(problem)
-    return said(text[:1].upper() + text[1:] + ("." if text[-1:].isalnum() else ""))
+    first = text[:1].upper() if _WORD.match(text) else text[:1]
+    return said(first + text[1:] + ("." if text[-1:].isalnum() else ""))
 
 
 def path(ref: str, area: str = "versions") -> str:

@@ -35,6 +35,9 @@ CLICKS = """addEventListener("click", (event) => {
   if (event.isTrusted) sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1;
 }, true);"""
 """Counts the clicks of this tab, over all its pages; so does what a key does in the place of a click."""
+BLANK = """() => [...document.querySelectorAll(".cards td[data-label]")].filter((cell) => cell.offsetParent &&
+  getComputedStyle(cell, "::before").content !== "none" && !cell.innerText.trim() && !cell.querySelector("input, svg"))
+  .map((cell) => cell.dataset.label)"""
 SHIFTS = """
 window.shifted = 0;
 window.moved = [];
@@ -152,6 +155,11 @@ class Visit:
         """Whether the page is wider than its window."""
         wide: bool = self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth + 1")
         return wide
+
+    def blank(self) -> list[str]:
+        """The labels of cells that are shown with nothing behind them."""
+        found: list[str] = self.page.evaluate(BLANK)
+        return found
 
     def shifted(self) -> float:
         """How much the layout has moved by itself (0 is still)."""

@@ -264,6 +264,15 @@ def test_where_no_way_back_is_known_another_version_is_brought_back_in_three_cli
     assert rankers_in_production(own_shop) == ["3"]
 
 
+def sign_in(seen: Visit, secret: str) -> None:
+    """Come in with a token."""
+    seen.go("/sign-in")
+    seen.page.fill("input[name=token]", secret)
+    seen.page.get_by_role("button", name="Sign in with a token").click()
+    seen.page.wait_for_url(f"{seen.url}/")
+    seen.settle()
+
+
 def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
     seen_guarded: Visit, guarded_shop: Served
 ) -> None:
@@ -284,10 +293,7 @@ def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
     proof = f"/audit/entries/{number}"
     until(lambda: guarded_shop.client.get(proof, headers=vera).json().get("inclusion"), "it is signed")
     page = seen_guarded.page
-    seen_guarded.go("/sign-in")
-    page.fill("input[name=token]", secrets[-1])
-    page.get_by_role("button", name="Sign in with a token").click()
-    page.wait_for_url(f"{guarded_shop.url}/")
+    sign_in(seen_guarded, secrets[-1])
     with seen_guarded.journey("/versions/search/encoder:2", 3):
         page.get_by_role("link", name="all", exact=True).click()
         page.wait_for_url("**/audit?ref=**")
@@ -307,3 +313,35 @@ def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
     seen_guarded.go(place)
     assert "grace" in page.inner_text("main")
     assert seen_guarded.axe() == []
+
+
+def test_the_first_page_says_what_was_done_in_an_emergency_until_somebody_else_reviews_it(
+    seen_guarded: Visit, guarded_shop: Served
+) -> None:
+    people = (("eve", "emergency"), ("grace", "approver"))
+    eve, grace = (token_of(guarded_shop, name, role) for name, role in people)
+    asked = {"ref": "search/encoder:2", "to": "production", "reason": "fire", "emergency": True}
+    own = {"Authorization": f"Bearer {eve}"}
+    made = guarded_shop.client.post("/promotions", json=asked, headers=own)
+    assert made.status_code == 201, made.text
+    place = f"/promotions/{made.json()['id']}"
+    until(lambda: guarded_shop.client.get(place).json()["state"] == "done", "it is carried out")
+    guarded_shop.client.post(
+        "/promotions", json={**asked, "ref": "search/encoder:1", "emergency": False}, headers=own
+    )
+    page = seen_guarded.page
+    sign_in(seen_guarded, grace)
+    banner = page.locator(".banner", has_text="search/encoder:2 was brought to production in an emergency")
+    with seen_guarded.journey("/", 2):
+        banner.get_by_role("link").click()
+        page.wait_for_url(f"**{place}")
+        page.get_by_label("What to say").fill("the fire is out")
+        page.get_by_role("button", name="Close the review").click()
+        page.wait_for_selector("li:has-text('review by grace')")
+    seen_guarded.go("/")
+    assert banner.count() == 0
+    with seen_guarded.journey("/", 2):
+        page.get_by_role("link", name="Promotions", exact=True).click()
+        page.locator(".banner").get_by_role("link", name="search/encoder:1 to production").click()
+        page.wait_for_url("**/promotions/*")
+        assert page.get_by_role("button", name="Approve").is_visible()

@@ -86,6 +86,7 @@ def looked_at(seen: Visit, path: str, looks: tuple[Look, ...]) -> Iterator[str]:
             yield f"{at} is not drawn: {mistake}"
         if seen.overflows():
             yield f"{at} is wider than its window"
+        yield from (f"{at}: {label} is a label of nothing" for label in seen.blank())
         yield from (f"{at}: {one}" for one in seen.axe())
 
 
@@ -103,6 +104,34 @@ def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, look
     for width, theme in looks:
         seen.look(width, theme)
         assert seen.axe() == []
+
+
+PAPER = 718
+"""The width in pixels of what a browser prints on, of A4 with its margins."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/versions/fraud/card-fraud-scorer:4", "/models/search/encoder", "/audit", "/audit/3", "/production"],
+)
+def test_on_paper_a_page_has_its_tables_and_what_is_folded_and_nothing_to_press(
+    seen: Visit, path: str
+) -> None:
+    seen.go(path)
+    try:
+        seen.page.emulate_media(media="print")
+        seen.page.set_viewport_size({"width": PAPER, "height": 1000})
+        page = seen.page
+        shown = page.locator("main table").evaluate_all(
+            "all => all.map((one) => getComputedStyle(one).display)"
+        )
+        assert set(shown) <= {"table"}
+        assert page.locator("button:visible, input:visible, .top:visible").count() == 0
+        assert not seen.overflows()
+        for folded in page.locator("details pre").all():
+            assert folded.is_visible()
+    finally:
+        seen.page.emulate_media(media="screen")
 
 
 @soak(sample=1, full=len(PAGES), batch=len(PAGES))

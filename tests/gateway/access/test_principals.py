@@ -1,5 +1,10 @@
 """Ending sessions and locking people out: over HTTP and on the pages, by who may."""
 
+from federation.access import MEANINGS, Permission
+from federation.database import writing
+from federation.identity import people
+from federation.identity.people import Person
+from federation.journal.log import Batch
 from tests.gateway.access.gate import Gate
 from tests.gateway.access.test_sign_in import SAME, WHOAMI, signed_in
 from tests.gateway.access.test_tokens import entries
@@ -94,3 +99,19 @@ def test_the_pages_do_the_same(guarded: Gate) -> None:
     viewer = {**signed_in(guarded, ci), "Accept": "text/html"}
     assert guarded.ask("GET", "/principals", headers=viewer).status_code == 403
     assert guarded.ask("GET", "/sessions", headers=viewer).status_code == 200
+
+
+def test_the_page_of_people_names_their_groups_and_that_of_roles_says_what_they_allow(guarded: Gate) -> None:
+    op, _ = guarded.token("op", ("operator", "*")), guarded.token("member", ("viewer", "*"))
+    html = {"Accept": "text/html"}
+    found = guarded.ask("GET", "/api/v1/principals", token=op).json()["principals"]
+    known = next(one["id"] for one in found if one["who"] == "token:member")
+    with writing(guarded.waypost.engine) as connection:
+        said = Person("member", "member", [f"group-{number}" for number in range(7)])
+        people.say(connection, Batch(), known, said)
+    shown = guarded.ask("GET", "/principals", token=op, headers=html).text
+    assert "<bdi>group-0</bdi>, <bdi>group-1</bdi>" in shown
+    assert "and 2 more" in shown
+    for path in ("/grants", "/account"):
+        assert "ive and take roles" in guarded.ask("GET", path, token=op, headers=html).text
+    assert MEANINGS.keys() == set(Permission)

@@ -92,10 +92,33 @@ def test_csv_reads_back(rows: list[dict[str, object]]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0"), (1234567, "1,234,567"), (0.9578, "0.9578"), (float("nan"), "nan")],
+    [
+        (None, "–"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (0.9578, "0.9578"),
+        (1234567890.12, "1,234,567,890"),
+        (0.0000123, "1.23e-05"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
 )
 def test_numbers(value: float | None, text: str) -> None:
     assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("nobody approved it", "Nobody approved it."),
+        ("it's over, by now", "It&#39;s over, by now."),
+        ("`waypost sync` reads it", "<code>waypost sync</code> reads it."),
+        ("search/encoder:2 has changed", "search/encoder:2 has changed."),
+        ("latency_ms <= 10", "latency_ms &lt;= 10."),
+    ],
+)
+def test_a_message_becomes_a_sentence_and_a_name_stays_as_it_is_written(message: str, text: str) -> None:
+    assert words.sentence(message) == text
 
 
 @pytest.mark.parametrize(
