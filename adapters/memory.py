@@ -162,11 +162,11 @@ class MemoryAdapter(Adapter):
     what changed.
     """
 
-    kind: ClassVar[str] = "memory"
-    contract: ClassVar[int] = 1
+    kind = "memory"
+    contract = 1
     config_type: ClassVar[type[AdapterConfig]] = MemoryConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage", "approval", "lifecycle"})
+    capabilities = frozenset(Capability)
+    stage_fields = frozenset({"stage", "approval", "lifecycle"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:Production", "alias:champion"),
         "staging": ("stage:Staging",),

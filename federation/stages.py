@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from adapters import VersionRecord
 from federation.errors import InvalidRequestError
 
-STAGES = ("none", "staging", "production", "archived")
 TRIED = ("production", "staging", "archived")
-KINDS = ("stage", "approval", "lifecycle", "alias", "tag", "deployed")
+NATIVE = ("stage", "approval", "lifecycle")
+"""The fields of a version that hold a native notion of its stage."""
+KINDS = (*NATIVE, "alias", "tag", "deployed")
 
 
 class StageRuleError(InvalidRequestError):

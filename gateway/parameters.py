@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from federation.journal.journal import JournalFilter
 
 LONGEST_REFERENCE = 8192
+FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
+"""By what the entries of the journal are chosen."""
 
 
 def checked(kind: Any, value: object, name: str = "body") -> Any:

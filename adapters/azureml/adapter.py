@@ -21,7 +21,6 @@ from adapters.azureml.reads import Reader
 from adapters.azureml.records import ACTIVE, ARCHIVED
 from adapters.azureml.writes import Writer
 from adapters.contract import (
-    AdapterConfig,
     BackendInfo,
     Capability,
     Page,
@@ -39,10 +38,10 @@ from adapters.writing import has_tags, is_described, remove, settle, settle_stag
 class AzuremlAdapter(ServiceAdapter):
     """Speaks to Azure about one workspace or registry."""
 
-    kind: ClassVar[str] = "azureml"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = AzuremlConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+    kind = "azureml"
+    contract = 1
+    config_type = AzuremlConfig
+    capabilities = frozenset(
         {
             Capability.SET_STAGE,
             Capability.SET_TAGS,
@@ -51,10 +50,8 @@ class AzuremlAdapter(ServiceAdapter):
             Capability.DELETE,
         }
     )
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage", "lifecycle"})
-    full_scan_only: frozenset[str] = frozenset(
-        {"stage", "lifecycle", "tags", "description", "state", "deleted"}
-    )
+    stage_fields = frozenset({"stage", "lifecycle"})
+    full_scan_only = frozenset({"stage", "lifecycle", "tags", "description", "state", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "archived": (f"lifecycle:{ARCHIVED}", "stage:Archived"),
         "production": ("stage:Production", "tag:stage=production"),

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from adapters.calls import proceed
 from adapters.contract import (
-    AdapterConfig,
     ArtifactFile,
     ArtifactStream,
     BackendInfo,
@@ -41,13 +40,11 @@ class FolderAdapter(ListingAdapter):
     What a version is, is its files' digest; what is known of files that did not change is not read again.
     """
 
-    kind: ClassVar[str] = "folder"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = FolderConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.SET_STAGE, Capability.SET_ALIAS, Capability.SET_TAGS}
-    )
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
+    kind = "folder"
+    contract = 1
+    config_type = FolderConfig
+    capabilities = frozenset({Capability.SET_STAGE, Capability.SET_ALIAS, Capability.SET_TAGS})
+    stage_fields = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:production", "stage:prod", "alias:production", "alias:prod", "alias:champion"),
         "staging": ("stage:staging", "alias:staging", "alias:challenger"),

@@ -19,7 +19,6 @@ from typing import ClassVar
 
 from adapters.contract import (
     Adapter,
-    AdapterConfig,
     BackendInfo,
     Capability,
     Observer,
@@ -43,13 +42,13 @@ from adapters.writing import a_version, has_alias, has_stage, remove, settle
 class GitAdapter(Adapter):
     """Speaks to one git repository."""
 
-    kind: ClassVar[str] = "git"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = GitConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+    kind = "git"
+    contract = 1
+    config_type = GitConfig
+    capabilities = frozenset(
         {Capability.SET_STAGE, Capability.SET_ALIAS, Capability.REGISTER, Capability.DELETE}
     )
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"lifecycle"})
+    stage_fields = frozenset({"lifecycle"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:prod", "alias:production"),
         "staging": ("alias:staging", "alias:stage"),

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from adapters.contract import (
-    AdapterConfig,
     BackendInfo,
     Capability,
     Page,
@@ -39,11 +38,11 @@ from adapters.writing import remove, settle_alias
 class HuggingFaceAdapter(ServiceAdapter):
     """Speaks to the Hub about the repositories of some organisations and users, and further ones."""
 
-    kind: ClassVar[str] = "huggingface"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = HuggingFaceConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.DELETE})
-    full_scan_only: frozenset[str] = frozenset({"aliases", "deleted"})
+    kind = "huggingface"
+    contract = 1
+    config_type = HuggingFaceConfig
+    capabilities = frozenset({Capability.SET_ALIAS, Capability.DELETE})
+    full_scan_only = frozenset({"aliases", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:production", "alias:prod", "alias:champion"),
         "staging": ("alias:staging", "alias:challenger"),

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from adapters.contract import (
-    AdapterConfig,
     BackendInfo,
     Capability,
     NewModel,
@@ -43,11 +42,11 @@ ANCHORS = 20
 class KubeflowAdapter(ServiceAdapter):
     """Speaks to one server of the registry."""
 
-    kind: ClassVar[str] = "kubeflow"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = KubeflowConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+    kind = "kubeflow"
+    contract = 1
+    reading = 1
+    config_type = KubeflowConfig
+    capabilities = frozenset(
         {
             Capability.SET_STAGE,
             Capability.SET_TAGS,
@@ -56,8 +55,8 @@ class KubeflowAdapter(ServiceAdapter):
             Capability.CREATE_MODEL,
         }
     )
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"lifecycle"})
-    full_scan_only: frozenset[str] = frozenset(
+    stage_fields = frozenset({"lifecycle"})
+    full_scan_only = frozenset(
         {"artifact_uri", "framework", "state", "metrics", "params", "lineage", "native", "deleted"}
     )
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from adapters.contract import (
-    AdapterConfig,
     ArtifactFile,
     ArtifactRoom,
     ArtifactStream,
@@ -76,13 +75,13 @@ class MlflowAdapter(ServiceAdapter):
     the newest one, and by the next full scan otherwise.
     """
 
-    kind: ClassVar[str] = "mlflow"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SET_TRAFFIC}
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
-    full_scan_only: frozenset[str] = frozenset({"description", "metrics", "params", "tags"})
+    kind = "mlflow"
+    contract = 1
+    reading = 1
+    config_type = MlflowConfig
+    capabilities = frozenset(Capability) - {Capability.SET_TRAFFIC}
+    stage_fields = frozenset({"stage"})
+    full_scan_only = frozenset({"description", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "stage:Production"),
         "staging": ("alias:challenger", "alias:staging", "stage:Staging"),

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import ClassVar
 
-from adapters.contract import AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
+from adapters.contract import BackendInfo, Capability, Page, Snippet, StageField
 from adapters.errors import AuthError, InvalidError, NotFoundError, RejectedError, UnsupportedError
 from adapters.oci import snippets
 from adapters.oci.client import CATALOGUE, OciClient
@@ -38,11 +38,11 @@ NEEDS = {Capability.SET_ALIAS: "push", Capability.DELETE: "delete"}
 class OciAdapter(ServiceAdapter):
     """Speaks to one registry."""
 
-    kind: ClassVar[str] = "oci"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = OciConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.DELETE})
+    kind = "oci"
+    contract = 1
+    reading = 1
+    config_type = OciConfig
+    capabilities = frozenset({Capability.SET_ALIAS, Capability.DELETE})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:production", "alias:prod", "alias:champion", "alias:stable"),
         "staging": ("alias:staging", "alias:challenger", "alias:candidate"),

@@ -5,9 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from adapters.contract import (
-    AdapterConfig,
     BackendInfo,
-    Capability,
     Page,
     Registration,
     Snippet,
@@ -38,12 +36,12 @@ class RestAdapter(ServiceAdapter):
     start, where the configuration says how; it lists the rest whole.
     """
 
-    kind: ClassVar[str] = "rest"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = RestConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(NEEDS)
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
+    kind = "rest"
+    contract = 1
+    reading = 1
+    config_type = RestConfig
+    capabilities = frozenset(NEEDS)
+    stage_fields = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:production", "alias:champion", "alias:production"),
         "staging": ("stage:staging", "alias:challenger", "alias:staging"),

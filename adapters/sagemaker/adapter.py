@@ -36,7 +36,6 @@ from typing import Any, ClassVar, TypeVar
 
 from adapters.contract import (
     Adapter,
-    AdapterConfig,
     BackendInfo,
     Capability,
     NewModel,
@@ -125,11 +124,11 @@ def _understanding(
 class SageMakerAdapter(Adapter):
     """Reads and writes one account's model registry in one region, through boto3."""
 
-    kind: ClassVar[str] = "sagemaker"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = SageMakerConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+    kind = "sagemaker"
+    contract = 1
+    reading = 1
+    config_type = SageMakerConfig
+    capabilities = frozenset(
         {
             Capability.SET_STAGE,
             Capability.SET_TAGS,
@@ -139,8 +138,8 @@ class SageMakerAdapter(Adapter):
             Capability.SET_TRAFFIC,
         }
     )
-    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"approval", "lifecycle"})
-    full_scan_only: frozenset[str] = frozenset({"description", "lineage", "metrics", "params", "tags"})
+    stage_fields = frozenset({"approval", "lifecycle"})
+    full_scan_only = frozenset({"description", "lineage", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("lifecycle:Production/Approved", "lifecycle:Production/Active", "deployed"),
         "archived": ("approval:Rejected", "lifecycle:Archived/Archived"),

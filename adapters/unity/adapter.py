@@ -14,7 +14,7 @@ for before it counts as gone.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from adapters.contract import AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
+from adapters.contract import BackendInfo, Capability, Page, Snippet, StageField
 from adapters.errors import NotFoundError, UnsupportedError
 from adapters.payloads import text
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
@@ -31,19 +31,13 @@ from adapters.writing import a_model, compare, has_tags, is_described, remove, s
 class UnityAdapter(ServiceAdapter):
     """Speaks to one metastore."""
 
-    kind: ClassVar[str] = "unity"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = UnityConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {
-            Capability.SET_ALIAS,
-            Capability.SET_TAGS,
-            Capability.RENAME,
-            Capability.DESCRIBE,
-            Capability.DELETE,
-        }
+    kind = "unity"
+    contract = 1
+    config_type = UnityConfig
+    capabilities = frozenset(
+        {Capability.SET_ALIAS, Capability.SET_TAGS, Capability.RENAME, Capability.DESCRIBE, Capability.DELETE}
     )
-    full_scan_only: frozenset[str] = frozenset({"aliases", "tags", "state", "description", "deleted"})
+    full_scan_only = frozenset({"aliases", "tags", "state", "description", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "alias:prod"),
         "staging": ("alias:challenger", "alias:staging"),

@@ -25,7 +25,6 @@ from typing import Any, ClassVar
 
 from adapters.contract import (
     Adapter,
-    AdapterConfig,
     BackendInfo,
     Capability,
     Observer,
@@ -70,11 +69,11 @@ _ATTEMPTS = 4
 class VertexAdapter(Adapter):
     """Speaks to the model registry of one Google Cloud project and location."""
 
-    kind: ClassVar[str] = "vertex"
-    contract: ClassVar[int] = 1
-    reading: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = VertexConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+    kind = "vertex"
+    contract = 1
+    reading = 1
+    config_type = VertexConfig
+    capabilities = frozenset(
         {
             Capability.SET_ALIAS,
             Capability.SET_TAGS,
@@ -84,7 +83,7 @@ class VertexAdapter(Adapter):
             Capability.SET_TRAFFIC,
         }
     )
-    full_scan_only: frozenset[str] = frozenset({"aliases", "tags", "metrics", "deleted"})
+    full_scan_only = frozenset({"aliases", "tags", "metrics", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": (
             "alias:production",
@@ -97,8 +96,8 @@ class VertexAdapter(Adapter):
         "archived": ("alias:archived", "tag:stage=archived"),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
-    first_aliases: ClassVar[frozenset[str]] = frozenset({"default"})
-    shared_tags: ClassVar[bool] = True
+    first_aliases = frozenset({"default"})
+    shared_tags = True
 
     def __init__(self, config: VertexConfig) -> None:
         self.config = config

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from adapters.contract import (
-    AdapterConfig,
     BackendInfo,
     Capability,
     Registration,
@@ -35,17 +34,17 @@ from adapters.writing import settle_alias
 class WandbAdapter(ServiceAdapter, ListingAdapter):
     """Speaks to Weights & Biases about the registries of one organisation."""
 
-    kind: ClassVar[str] = "wandb"
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = WandbConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.REGISTER})
+    kind = "wandb"
+    contract = 1
+    config_type = WandbConfig
+    capabilities = frozenset({Capability.SET_ALIAS, Capability.REGISTER})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:production", "alias:prod", "alias:champion"),
         "staging": ("alias:staging", "alias:challenger"),
         "archived": ("alias:archived",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
-    first_aliases: ClassVar[frozenset[str]] = frozenset({"latest"})
+    first_aliases = frozenset({"latest"})
     _api: WandbClient
     _reads: Reader
 

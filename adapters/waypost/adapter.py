@@ -13,7 +13,7 @@ What its listings promise while things change: by native id; what changes meanwh
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from adapters.contract import AdapterConfig, BackendInfo, Page, Snippet
+from adapters.contract import BackendInfo, Page, Snippet
 from adapters.records import Key, Mark, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.served import ServiceAdapter
@@ -27,10 +27,10 @@ from adapters.waypost.scan import Scan
 class WaypostAdapter(ServiceAdapter):
     """Speaks to one other gateway. It reads: what is changed is changed there, where its policies hold."""
 
-    kind: ClassVar[str] = KIND
-    contract: ClassVar[int] = 1
-    config_type: ClassVar[type[AdapterConfig]] = WaypostConfig
-    full_scan_only: frozenset[str] = frozenset({"lineage"})
+    kind = KIND
+    contract = 1
+    config_type = WaypostConfig
+    full_scan_only = frozenset({"lineage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:production",),
         "staging": ("stage:staging",),

@@ -30,8 +30,6 @@ from federation.references import decode_part, encode_part
 
 AT_ONCE = 200
 """Rows that are read at once where only looking at them tells which are wanted."""
-MOST_AMONG = 500
-"""So many versions at most are asked for by name."""
 By: TypeAlias = Literal["name", "created", "updated", "version"]
 _models, _versions = tables.model.c, tables.version.c
 _MODELS = select(tables.model).where(_models.deleted_at.is_(None))
@@ -60,9 +58,6 @@ class ListedModel(NamedTuple):
 
     record: ModelRecord
     latest: Sequence[ListedVersion] = ()
-
-
-Listed: TypeAlias = ListedModel | ListedVersion
 
 
 class Order(NamedTuple):

@@ -31,7 +31,7 @@ from federation.erasure import blanked
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.references import DEPENDS_ON, Reference, decode_part, encode_part
-from federation.stages import decide
+from federation.stages import NATIVE, decide
 
 COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "reading", "first_seen_at")
 DERIVED = ("stage", "stage_reason", "deployed", "details_read")
@@ -41,7 +41,6 @@ DECODERS: Mapping[Kind, Callable[[str], Any]] = {
     "version": codec.decode_version,
     "endpoint": codec.decode_endpoint,
 }
-NATIVE_STAGES = ("stage", "approval", "lifecycle")
 NO_ALIASES: frozenset[str] = frozenset()
 NO_HOLDS: frozenset[tuple[str, str]] = frozenset()
 
@@ -338,7 +337,7 @@ class CatalogueWriter:
                     {"stage": row.stage, "reason": row.stage_reason},
                     {"stage": stage, "reason": reason},
                 )
-                native = {k: v for k in NATIVE_STAGES if (v := getattr(record, k)) is not None}
+                native = {k: v for k in NATIVE if (v := getattr(record, k)) is not None}
                 self.news.tell(
                     "version",
                     row.id,

@@ -71,17 +71,11 @@ class Sketch:
     arrows: list[tuple[str, str, str]]
 
 
-def sketch(
-    connection: Connection,
-    snapshot: Snapshot,
-    found: Blast,
-    known: dict[int, Registry],
-    limit: int = LIMIT,
-) -> Sketch:
+def sketch(connection: Connection, snapshot: Snapshot, found: Blast, known: dict[int, Registry]) -> Sketch:
     """The gravest of a blast with the paths that lead to them, as many as fit, and the rest folded by team."""
     teams = sorted({known[r].team for r in found.counts.registries if r in known})
-    indices, left = _chosen(found, limit - min(len(teams), limit // 2))
-    indices |= _endpoints(snapshot, found, indices, limit - len(indices) - min(len(teams), limit // 2))
+    indices, left = _chosen(found, LIMIT - min(len(teams), LIMIT // 2))
+    indices |= _endpoints(snapshot, found, indices, LIMIT - len(indices) - min(len(teams), LIMIT // 2))
     nodes = {index: int(found.closure.node[index]) for index in sorted(indices)}
     names = named(connection, nodes.values(), known)
     breaking = set(found.items[: LIMIT * 2][found.breaks[: LIMIT * 2]].tolist())
@@ -102,7 +96,7 @@ def sketch(
     }
     between = arrows(snapshot, keys)
     starts = [key for key, box in boxes.items() if box.start][:1]
-    for place, (team, count) in enumerate(_folded(snapshot, left, known)[: max(limit - len(boxes), 0)]):
+    for place, (team, count) in enumerate(_folded(snapshot, left, known)[: max(LIMIT - len(boxes), 0)]):
         key = f"t{place}"
         boxes[key] = Box(Named(team, "team", team=team), label=f"{team}: {count:,} more")
         between += [(start, key, "folded") for start in starts]

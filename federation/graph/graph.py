@@ -311,15 +311,13 @@ class Graph:
             found, _ = _blast(Forecast(connection, snapshot, view, known), question, action, to, depth)
             return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
 
-    def dependencies_drawing(
-        self, view: View, ref: Reference, *, depth: int | None = None, link: str | None = None
-    ) -> str:
+    def dependencies_drawing(self, view: View, ref: Reference, *, depth: int | None = None) -> str:
         """Everything upstream as DOT, at most 200 boxes. Errors as for `impact`."""
         found, items, snapshot = self._upstream(view, ref, depth)
         with reading(self._engine) as connection:
             known = registries(connection)
             return drawing.dot(
-                drawing.sketch(connection, snapshot, of_closure(snapshot, found, items), known), link
+                drawing.sketch(connection, snapshot, of_closure(snapshot, found, items), known)
             )
 
     def around(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
 from federation.database import now, reading, writing
@@ -43,12 +43,7 @@ from federation.prepared import Prepared
 ASK_AGAIN = 30.0
 """Seconds after which a place that was not reached is asked again although nothing was written."""
 _SIZE = Prepared(select(func.max(checkpoint.c.size).label("newest")))
-_NOTE = Prepared(
-    select(checkpoint.c.note)
-    .where(checkpoint.c.size >= bindparam("at_least", 0))
-    .order_by(checkpoint.c.size.desc())
-    .limit(1)
-)
+_NOTE = Prepared(select(checkpoint.c.note).order_by(checkpoint.c.size.desc()).limit(1))
 _WITNESSES = Prepared(
     select(witness.c.name, witness.c.key, witness.c.size, witness.c.state, witness.c.message).order_by(
         witness.c.name
@@ -296,9 +291,9 @@ def newest_size(connection: Connection) -> int:
     return int(found or 0)
 
 
-def newest_note(connection: Connection, *, at_least: int = 0) -> bytes | None:
-    """The newest checkpoint as it was signed; None where there is none of at least that size."""
-    return next((bytes(note) for (note,) in _NOTE.bare(connection, at_least=at_least)), None)
+def newest_note(connection: Connection) -> bytes | None:
+    """The newest checkpoint as it was signed; None where there is none."""
+    return next((bytes(note) for (note,) in _NOTE.bare(connection)), None)
 
 
 def read_witnesses(connection: Connection) -> list[WitnessState]:

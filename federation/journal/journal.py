@@ -11,9 +11,8 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine
 
-from federation import tables
 from federation.database import reading
 from federation.errors import SetupError, UnknownError
 from federation.files import blocks
@@ -160,7 +159,7 @@ class Journal:
         """
         end = time.monotonic() + WAIT
         with reading(self._engine) as connection:
-            size = _size(connection)
+            size = proofs.size_of_log(connection)
         while True:
             found = self.signed()
             if found.problem is not None:
@@ -256,7 +255,3 @@ class Journal:
         with reading(self._engine) as connection:
             origin = logkey.read_origin(connection)
         return logkey.witness_key(self._places.witness_key, f"{origin}/witness")
-
-
-def _size(connection: Connection) -> int:
-    return int(connection.execute(select(tables.head.c.size)).scalar_one())

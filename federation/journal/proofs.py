@@ -52,7 +52,7 @@ def prove_inclusion(connection: Connection, seq: int, size: int | None = None) -
 
     Errors: `OutsideLogError`.
     """
-    known = _size(connection)
+    known = size_of_log(connection)
     signed = newest_size(connection)
     size = size if size is not None else (signed if signed > seq else known)
     if not 0 <= seq < size <= known:
@@ -65,7 +65,7 @@ def prove_inclusion(connection: Connection, seq: int, size: int | None = None) -
 
 def prove_consistency(connection: Connection, old: int, new: int | None = None) -> Consistency:
     """The proof between two sizes; `new` None: the newest checkpoint's. Errors: `OutsideLogError`."""
-    known = _size(connection)
+    known = size_of_log(connection)
     new = new if new is not None else (newest_size(connection) or known)
     if not 0 <= old <= new <= known:
         raise OutsideLogError(f"the log has {known} entries: no proof from {old} to {new}")
@@ -89,5 +89,6 @@ def leaf_of(connection: Connection, seq: int) -> bytes:
     return read_tiles(connection, [Tile(0, tile, place + 1)])[0][place * 32 : place * 32 + 32]
 
 
-def _size(connection: Connection) -> int:
+def size_of_log(connection: Connection) -> int:
+    """How many entries the log has."""
     return int(connection.execute(select(tables.head.c.size)).scalar_one())

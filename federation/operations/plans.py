@@ -15,7 +15,7 @@ import msgspec
 from federation.errors import PreconditionError
 from federation.operations.intent import Intent
 from federation.operations.state import PlannedDifference, StageChange
-from federation.operations.wanted import Delete, Wanted, kind_of, reverse, to_json
+from federation.operations.wanted import Delete, kind_of, to_json
 
 if TYPE_CHECKING:
     from federation.graph.answers import ImpactAnswer
@@ -77,11 +77,6 @@ class Step:
         """What is written down where this was shown: it is made while what it writes over is still so."""
         etag = self.etag if isinstance(self.intent.wanted, Delete) else self.intent.etag
         return replace(self.intent, etag=etag, before=self.before or None)
-
-    @property
-    def reverse(self) -> Wanted | None:
-        """The write that takes this one back; None for a delete, or where nothing stood there before."""
-        return reverse(self.intent.wanted, self.before)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,6 @@ from sqlalchemy import (
 from federation.database import UTCTime
 from federation.tables import METADATA, partial_index, surrogate_id
 
-OPEN = ("queued", "running", "unknown")
-"""The states of an operation that has no outcome yet."""
-
 operation = Table(
     "operation",
     METADATA,

@@ -23,6 +23,7 @@ from adapters import (
 from federation.access import Permission
 from federation.errors import InvalidRequestError
 from federation.references import NAME_LIMIT
+from federation.stages import NATIVE
 
 
 class SetStage(msgspec.Struct, frozen=True, tag_field="kind", tag="set_stage"):
@@ -113,8 +114,6 @@ PERMISSIONS: Mapping[type, Permission] = {
     Delete: Permission.DELETE,
     SetTraffic: Permission.CHANGE,
 }
-NATIVE = ("stage", "approval", "lifecycle")
-"""The fields of a version that hold a native notion of its stage."""
 MOST_SHOWN = 20
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[Wanted] = msgspec.json.Decoder(Wanted)

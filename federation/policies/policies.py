@@ -20,7 +20,6 @@ from federation.policies import tables
 from federation.policies.guard import PromotionRequiredError
 from federation.policies.policy import (
     PROMETHEUS,
-    STAGES,
     LicenseTerms,
     Policy,
     PolicyError,
@@ -33,7 +32,6 @@ from federation.policies.words import asks
 
 __all__ = [
     "PROMETHEUS",
-    "STAGES",
     "LicenseTerms",
     "Policies",
     "Policy",

@@ -19,7 +19,6 @@ from msgspec import Meta
 from federation.errors import InvalidRequestError
 from federation.references import ReferenceSyntaxError, is_registry_name, parse
 
-STAGES = ("none", "staging", "production", "archived")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "y": timedelta(days=366)}
 """A year is never shorter than one of the calendar."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,12 +19,12 @@ from federation.catalogue.reader import Version
 from federation.operations.plans import Plan
 from federation.policies.policy import Policy
 from federation.promotions.people import People
+from federation.statements.kinds import Verdict
 from federation.statements.statements import ArtifactStatement, read_statements
 
 if TYPE_CHECKING:
     from federation.graph.answers import ImpactAnswer
 
-Verdict = Literal["yes", "no", "unknown"]
 SHOWN = 3
 """Reasons that a check names."""
 

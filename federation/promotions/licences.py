@@ -16,8 +16,9 @@ from federation import tables
 from federation.catalogue.codec import decode_model, decode_version
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
-from federation.promotions.case import Case, CheckResult, Verdict, few
+from federation.promotions.case import Case, CheckResult, few
 from federation.references import Reference, decode_part
+from federation.statements.kinds import Verdict
 
 UNDETERMINED = frozenset(
     {"gpl", "lgpl", "agpl", "bsd", "cc", "gfdl", "other", "unknown", "none", "noassertion", "proprietary"}

@@ -22,7 +22,6 @@ from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.operations.admission import WriteTarget, WriteTargets, place_of
 from federation.operations.wanted import check_text
-from federation.policies.policy import STAGES
 from federation.promotions.agreement import Need
 from federation.promotions.case import CheckReport, CheckResult
 from federation.promotions.crossing import Crossing, arrived, carried
@@ -43,7 +42,7 @@ from federation.promotions.reader import (
 )
 from federation.promotions.responses import PromotionResponse, VoidError, Word
 from federation.promotions.tables import promotion, report
-from federation.references import Reference, parse
+from federation.references import STAGES, Reference, parse
 from federation.registries.configured import lock
 from federation.registries.states import read_registries
 

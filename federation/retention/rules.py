@@ -26,7 +26,8 @@ from typing import NamedTuple
 import msgspec
 
 from federation.catalogue.reader import Version
-from federation.policies.policy import STAGES, PolicyError, check_on, is_on, read_duration
+from federation.policies.policy import PolicyError, check_on, is_on, read_duration
+from federation.references import STAGES
 
 PRODUCTION = "production"
 TIMED = ("age", "created", "replaced", "stable")

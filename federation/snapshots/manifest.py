@@ -19,7 +19,6 @@ from federation.positions import NAME
 FORMAT = "waypost-snapshot-1"
 ABOUT = b"snapshot"
 """What the key is for: the same secret seals positions."""
-BLOCK = 1 << 20
 LARGEST = 8 << 20
 """Bytes of a manifest that is read."""
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from litestar import Response
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import Parameter
 from litestar.response import Stream
 
 from gateway.api.requests import AnyRequest
 
 Format = Literal["json", "csv", "dot", "svg"]
-Table = Literal["json", "csv"]
+Listed = Annotated[Literal["json", "csv"] | None, Parameter(description="instead of the Accept header")]
+"""How a list is asked for."""
 MEDIA = {
     "json": "application/json",
     "csv": "text/csv",

@@ -21,7 +21,7 @@ from federation.graph.graph import (
     svg,
 )
 from gateway.api import formats, rows
-from gateway.api.formats import Format, Table
+from gateway.api.formats import Format, Listed
 from gateway.api.graph_out import (
     DeclaredOut,
     DependencyIn,
@@ -43,7 +43,6 @@ READ: dict[str, Any] = needs(Permission.READ)
 DECLARE: dict[str, Any] = needs(Permission.DECLARE)
 POSITION = "Waypost-Position"
 Drawn = Annotated[Format | None, Parameter(description="instead of the Accept header")]
-Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
 DRAWN = ("json", "csv", "dot", "svg")
 
 

@@ -7,14 +7,13 @@ from litestar.params import FromPath, FromQuery, Parameter
 
 from federation.access import Permission
 from gateway.api import formats
-from gateway.api.formats import Table
+from gateway.api.formats import Listed
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, needs
 from gateway.api.rows import team_csv
 from gateway.team import TeamListOut, TeamOut, TeamOverview, team_out
 
 READ: dict[str, Any] = needs(Permission.READ)
 Rows = Annotated[int, Parameter(ge=1, le=200, description="at most so many rows of each list")]
-Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
 
 
 @get("/team", opt=READ, sync_to_thread=True)

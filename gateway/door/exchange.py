@@ -10,6 +10,7 @@ from typing import Any
 from litestar.enums import HttpMethod
 from litestar.types import HTTPScope, Message, Receive, Send
 
+from gateway.door.authentication import SAFE
 from gateway.problems import ProblemError
 
 BODY_WITHIN = 30.0
@@ -18,8 +19,6 @@ TAKEN_WITHIN = 60.0
 """Seconds in which a client must have taken each piece of an answer."""
 STILL_EVERY = 4.0
 """Seconds after which, while an answer is sent piece by piece, it is asked again who it is for."""
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that bring no body."""
 DISCONNECT: Any = {"type": "http.disconnect"}
 
 

@@ -2,18 +2,18 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote
 
 from litestar import Response
 
+from federation.database import EPOCH
 from gateway.api.events_out import ChangeOut
 from gateway.api.requests import AnyRequest
 from gateway.pages.words import place
 from gateway.waypost import Waypost
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def feed(request: AnyRequest, waypost: Waypost, title: str, changes: Sequence[ChangeOut]) -> Response[bytes]:
@@ -21,7 +21,7 @@ def feed(request: AnyRequest, waypost: Waypost, title: str, changes: Sequence[Ch
     base = waypost.settings.server.public_url or str(request.base_url).rstrip("/")
     here = f"{base}{quote(request.url.path)}" + (f"?{request.url.query}" if request.url.query else "")
     root = ET.Element("feed", xmlns=NAMESPACE)
-    _head(root, here, f"{title} · Waypost", changes[0].time if changes else LONG_AGO)
+    _head(root, here, f"{title} · Waypost", changes[0].time if changes else EPOCH)
     ET.SubElement(root, "link", rel="self", href=here)
     ET.SubElement(ET.SubElement(root, "author"), "name").text = "Waypost"
     for one in changes:

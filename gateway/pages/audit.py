@@ -14,11 +14,11 @@ from gateway.api.out import JournalOut, journal_out
 from gateway.api.requests import WANTED, AnyRequest, GivenWaypost, Number
 from gateway.names import names_in
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
+from gateway.parameters import FILTERS
 from gateway.waypost import Waypost
 
 PAGE, MOST = 50, 1000
 """Entries of one page, and of a list as JSON or CSV."""
-FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
 Before = Annotated[int | None, Parameter(ge=0, le=2**62)]
 
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 from federation.access import Principal, View
 from federation.catalogue.catalogue import Model
 from federation.errors import UnknownError
-from federation.graph.graph import Action, DamagedError, ImpactAnswer, ImpactQuestionError, Question
+from federation.graph.graph import DamagedError, ImpactAnswer, ImpactQuestionError, Question
 from federation.references import Reference, parse
 from federation.search.answer import Freshness
 from gateway.api.history_out import SpanOut, timeline_out
@@ -159,17 +159,13 @@ def snippets_of(waypost: Waypost, view: View, ref: str, origin: str) -> Snippets
     return how_to_load(waypost, waypost.catalogue.version(view, parse(ref)), origin)
 
 
-def impact_of(
-    waypost: Waypost, principal: Principal, ref: str, action: Action = "change", to: str | None = None
-) -> ImpactAnswer | None:
-    """The counts of an impact, or None while there is no graph to ask or no sense in the question."""
+def impact_of(waypost: Waypost, principal: Principal, ref: str) -> ImpactAnswer | None:
+    """The counts of what a change may touch, or None while there is no graph to ask or no sense in the question."""
     reference: Reference = parse(ref)
     try:
         return waypost.graph.impact(
             principal.view,
             Question(ref=reference),
-            action,
-            to=to,
             limit=5,
             everything=principal.judges_everything,
             count_to=COUNT_TO,

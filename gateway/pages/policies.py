@@ -6,7 +6,7 @@ from litestar import Response
 from litestar.params import FromQuery
 
 from federation.access import Permission
-from federation.policies.policies import STAGES
+from federation.references import STAGES
 from gateway.api.promotions_out import policy_out, survey_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.pages.page import page, pages_at

@@ -12,9 +12,8 @@ from litestar.response import Redirect
 
 from federation.access import Permission, View
 from federation.errors import PreconditionError, StateError, WaypostError
-from federation.policies.policies import STAGES
 from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
-from federation.references import Reference
+from federation.references import STAGES, Reference
 from gateway.api.promotions_out import JudgementOut, judgement_out, promotions_out, seen_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent
 from gateway.pages.forms import GivenFields, form_at

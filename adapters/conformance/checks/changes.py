@@ -165,7 +165,7 @@ def incremental_page_size_1_equals_1000(lab: Lab) -> None:
     require(small == large, f"page size 1 gives {len(small)} records, page size 1,000 gives {len(large)}")
 
 
-def _during(lab: Lab, scan: ScanResult, since: Watermark | None = None) -> dict[Key, Record]:
+def _during(lab: Lab, scan: ScanResult) -> dict[Key, Record]:
     """What this scan and the next one give together."""
     return {**scan.by_key(), **_since(lab, scan.watermark)}
 

@@ -10,12 +10,10 @@ from gateway.api.out import journal_out
 from gateway.cli.here import Query, checked
 from gateway.meant import whole
 from gateway.names import names_in, with_actor
-from gateway.parameters import read_filter, read_time
+from gateway.parameters import FILTERS, read_filter, read_time
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
-
-FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
 
 
 def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:

@@ -65,7 +65,6 @@
     const included = found !== null && hex(found) === wanted;
     const lines = note.split("\n"), signed = lines[1] === size && lines[2] && hex(unbase(lines[2])) === wanted;
     const verdict = el.querySelector("[data-verdict]");
-    verdict.classList.toggle("good", included);
     verdict.className = included ? "note good" : "mistake";
     verdict.textContent = included
       ? `Checked in this page: entry ${seq} is in the log of ${size} entries with this root${signed ? ", which is the root of the signed checkpoint" : ""}.`

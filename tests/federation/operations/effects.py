@@ -13,8 +13,8 @@ from federation.database import reading
 from federation.errors import WaypostError
 from federation.operations.plans import Plan
 from federation.operations.state import NEW
-from federation.operations.wanted import NATIVE
 from federation.references import Reference, decode_part
+from federation.stages import NATIVE
 
 Facts = dict[tuple[str, str], Any]
 """By reference and what is said of it."""

@@ -15,7 +15,7 @@ from federation.operations.asking import Become, RequestedChange
 from federation.operations.intent import Asker, digest_of
 from federation.operations.plans import Plan, PlanChangedError
 from federation.operations.tables import operation
-from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted, reverse
 from federation.references import Reference
 from tests.federation.operations.effects import facts, mistakes
 from tests.federation.operations.victims import write
@@ -231,10 +231,11 @@ def test_the_steps_of_a_plan_can_be_taken_back(world: OperationsWorld) -> None:
     before = facts(world.sync.engine, MODEL)
     plan, _ = made(world, RequestedChange(FIRST, Become("production")))
     for step in reversed(plan.steps):
-        assert step.reverse is not None
+        wanted = reverse(step.intent.wanted, step.before)
+        assert wanted is not None
         with writing(world.sync.engine) as connection:
-            intent = replace(step.intent, wanted=step.reverse)
-            write(connection, [intent], Asker("local", None, digest_of(str(step.reverse))))
+            intent = replace(step.intent, wanted=wanted)
+            write(connection, [intent], Asker("local", None, digest_of(str(wanted))))
         world.settle()
     world.sync.sync(full=True)
     assert facts(world.sync.engine, MODEL) == before
