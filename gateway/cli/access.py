@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import ask, get
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import TOKEN, Invocation
-from gateway.cli.screen import ago, emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import ago, as_json, emit_line, emit_table, say, when
 
 tokens = typer.Typer(help="API tokens: make, list, renew and revoke them.", no_args_is_help=True)
 grants = typer.Typer(help="Roles: who holds which, and on what.", no_args_is_help=True)
@@ -38,7 +38,6 @@ def create(
     expires: Annotated[str, typer.Option(help="when it ends: 12h, 90d, 4w, 1y; empty: never")] = "",
 ) -> None:
     """Make a token. Its secret is shown this once."""
-    invocation: Invocation = context.obj
     body = {
         "name": name,
         "role": role or None,
@@ -46,19 +45,15 @@ def create(
         "scopes": scope or None,
         "expires_in_days": _days(expires) if expires else None,
     }
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/tokens", body=body)
-    _show_secret(invocation, found)
+    found = ask(context.obj, "POST", "/tokens", body=body)
+    _show_secret(context.obj, found)
 
 
 @tokens.command("list")
 def list_tokens(context: typer.Context) -> None:
     """Every token, without its secret; a former secret that still goes on is one of its own."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/tokens")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/tokens")
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -79,9 +74,7 @@ def list_tokens(context: typer.Context) -> None:
 @tokens.command("revoke")
 def revoke(context: typer.Context, name: Name) -> None:
     """End a token, and every session begun with it, within 5 seconds everywhere."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        gateway.ask("DELETE", f"/tokens/{quote(name, safe='')}")
+    ask(context.obj, "DELETE", f"/tokens/{quote(name, safe='')}")
     say(f"{name} is revoked")
 
 
@@ -94,21 +87,16 @@ def rotate(
     ] = "",
 ) -> None:
     """Give a token a new secret. Roles, scopes and life stay."""
-    invocation: Invocation = context.obj
     body = {"keep_hours": _days(keep) * 24 if keep else 0.0}
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", f"/tokens/{quote(name, safe='')}/rotate", body=body)
-    _show_secret(invocation, found)
+    found = ask(context.obj, "POST", f"/tokens/{quote(name, safe='')}/rotate", body=body)
+    _show_secret(context.obj, found)
 
 
 @grants.command("list")
 def list_grants(context: typer.Context) -> None:
     """Every role that was given, and to whom."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/grants")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/grants")
+    if as_json(context.obj, found):
         return
     emit_table(
         ("ID", "WHO", "ROLE", "ON", "FROM"),
@@ -128,13 +116,9 @@ def add(
     group: Annotated[str, typer.Option(help="the identity provider's group it is for")] = "",
 ) -> None:
     """Give a role to a token, a person or a group."""
-    invocation: Invocation = context.obj
     who = {"token": token or None, "subject": subject or None, "group": group or None}
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/grants", body={"role": role, "on": on, **who})
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = ask(context.obj, "POST", "/grants", body={"role": role, "on": on, **who})
+    if not as_json(context.obj, found):
         emit_line(f"grant {found['id']}: {found['who']} is {found['role']} on {found['scope']}")
 
 
@@ -143,19 +127,14 @@ def remove(
     context: typer.Context, number: Annotated[int, typer.Argument(help="its id, as in the list")]
 ) -> None:
     """Take a role away, within 5 seconds everywhere."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        gateway.ask("DELETE", f"/grants/{number}")
+    ask(context.obj, "DELETE", f"/grants/{number}")
     say(f"grant {number} is removed")
 
 
 def whoami(context: typer.Context) -> None:
     """Who you are to the gateway, and what you may do."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/whoami")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/whoami")
+    if as_json(context.obj, found):
         return
     emit_line(f"{found['name']} ({found['id']})")
     rows = [
@@ -166,8 +145,7 @@ def whoami(context: typer.Context) -> None:
 
 
 def _show_secret(invocation: Invocation, found: Mapping[str, Any]) -> None:
-    if invocation.json:
-        emit_json(found)
+    if as_json(invocation, found):
         return
     emit_line(found["secret"])
     say(f"this secret of {found['token']['name']} is shown once; commands take it from {TOKEN}")

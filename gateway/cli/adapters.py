@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import counted, emit_json, emit_line, emit_table, say
+from gateway.cli.screen import as_json, counted, emit_json, emit_line, emit_table, say
 
 if TYPE_CHECKING:
     from adapters import Adapter, Discovered
@@ -33,11 +33,8 @@ SAMPLE = ("waypost-trace-one", "waypost-trace-two")
 @app.command("list")
 def list_adapters(context: typer.Context, plugins: Plugins = None) -> int:
     """Every kind of backend, where its adapter comes from and what it can write. Exit code 1 when one is broken."""
-    invocation: Invocation = context.obj
-    rows = list(_rows(_discovered(invocation, plugins)))
-    if invocation.json:
-        emit_json(rows)
-    else:
+    rows = list(_rows(_discovered(context.obj, plugins)))
+    if not as_json(context.obj, rows):
         shown = [(row["kind"], row["state"], ", ".join(row["capabilities"]), row["source"]) for row in rows]
         emit_table(("KIND", "STATE", "WRITES", "FROM"), shown)
         for row in rows:
@@ -90,7 +87,6 @@ def new(
     from adapters.scaffold import new as package
     from adapters.scaffold import new_single_file as file
 
-    invocation: Invocation = context.obj
     if single_file and incremental:
         raise CommandError("--incremental writes a package: leave --single-file out")
     try:
@@ -99,8 +95,7 @@ def new(
         written = write(contents, folder)
     except ScaffoldError as error:
         raise CommandError(str(error)) from None
-    if invocation.json:
-        emit_json({"kind": name, "files": [str(path) for path in written]})
+    if as_json(context.obj, {"kind": name, "files": [str(path) for path in written]}):
         return
     for path in written:
         emit_line(str(path))
@@ -206,16 +201,14 @@ def trace(
     from adapters.conformance.live import in_itself
     from adapters.conformance.trace import trace as traced
 
-    invocation: Invocation = context.obj
-    with _scanned(invocation, name, plugins) as (adapter, secrets):
+    with _scanned(context.obj, name, plugins) as (adapter, secrets):
         try:
             found = traced(adapter, secrets, limit)
         except AdapterError:
             raise
         except Exception as error:
             raise CommandError(f"the scan {in_itself(error)}", NO) from error
-    if invocation.json:
-        emit_json(asdict(found))
+    if as_json(context.obj, asdict(found)):
         return
     rows = [
         (one.page or "probe", one.method, one.path, one.status or "no answer", f"{one.seconds * 1000:.1f} ms")

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect
+from gateway.cli.client import ask, connect, get
 from gateway.cli.consent import Yes, consent
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
-from gateway.cli.invocation import Invocation
-from gateway.cli.screen import counted, emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import as_json, counted, emit_json, emit_line, emit_table, say, when
 
 app = typer.Typer(help="What happened, and the proof of it.", no_args_is_help=True)
 
@@ -31,16 +30,13 @@ def list_entries(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="entries")] = 50,
 ) -> None:
     """Entries of the journal: the newest, or with --after in order from there."""
-    invocation: Invocation = context.obj
     asked = {
         "ref": ref, "registry": registry, "team": team, "actor": actor, "action": action,
         "since": since, "until": until,
         "after": after, "limit": limit, "newest_first": after is None,
     }  # fmt: skip
-    with connect(invocation) as gateway:
-        found = gateway.get("/audit", **asked)
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/audit", **asked)
+    if as_json(context.obj, found):
         return
     emit_table(("SEQ", "TIME", "ACTOR", "ACTION", "WHAT"), [_row(entry) for entry in found["entries"]])
     if not found["entries"]:
@@ -66,7 +62,6 @@ def verify(
     """Check an export without trusting the gateway that wrote it. Exit code 1 when something is wrong with it."""
     from federation.journal.verify import NotAnExportError, NoteError, verify_export
 
-    invocation: Invocation = context.obj
     try:
         report = verify_export(
             path,
@@ -79,7 +74,7 @@ def verify(
             compare_page(path, report)
     except (NotAnExportError, NoteError) as error:
         raise CommandError(str(error)) from None
-    if invocation.json:
+    if context.obj.json:
         from dataclasses import asdict
 
         emit_json({"ok": report.ok, **asdict(report)})
@@ -95,11 +90,9 @@ app.command()(export)
 @app.command()
 def checkpoint(context: typer.Context) -> None:
     """The newest signed checkpoint: keep it somewhere else, and verify exports against it later."""
-    invocation: Invocation = context.obj
-    with signing(invocation) as gateway:
+    with signing(context.obj) as gateway:
         note = gateway.text("/audit/checkpoint")
-    if invocation.json:
-        emit_json({"checkpoint": note})
+    if as_json(context.obj, {"checkpoint": note}):
         return
     for line in note.splitlines():
         emit_line(line)
@@ -108,11 +101,9 @@ def checkpoint(context: typer.Context) -> None:
 @app.command()
 def keys(context: typer.Context) -> None:
     """The log's name and the public keys that vouch for it."""
-    invocation: Invocation = context.obj
-    with signing(invocation) as gateway:
+    with signing(context.obj) as gateway:
         found = gateway.get("/audit/keys")
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     for key in [*found["keys"], *found["witnesses"]]:
         emit_line(key)
@@ -121,12 +112,8 @@ def keys(context: typer.Context) -> None:
 @app.command()
 def witnesses(context: typer.Context) -> int:
     """Where checkpoints go, and how each place stands. Exit code 1 where one is not ok."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/audit/witnesses")["witnesses"]
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = get(context.obj, "/audit/witnesses")["witnesses"]
+    if not as_json(context.obj, found):
         rows = [(one["name"], one["state"], one["size"], one["message"] or one["key"]) for one in found]
         emit_table(("WITNESS", "STATE", "ENTRIES", ""), rows)
     return OK if all(one["state"] == "ok" for one in found) else NO
@@ -135,11 +122,9 @@ def witnesses(context: typer.Context) -> int:
 @app.command()
 def rotate(context: typer.Context) -> None:
     """Replace the key that signs checkpoints. The log records it; the next checkpoint is signed by both."""
-    invocation: Invocation = context.obj
-    with signing(invocation) as gateway:
+    with signing(context.obj) as gateway:
         found = gateway.ask("POST", "/audit/rotation")
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     emit_line(found["key"])
     say("give this key to the witnesses that are gateways: audit.witness_for")
@@ -151,11 +136,8 @@ def resume(
     reason: Annotated[str, typer.Option(help="why the missing entries are lost for good")] = "",
 ) -> None:
     """Sign again although a witness knows more: what this database lacks is lost. The log records it."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/audit/resume", query={"reason": reason})
-    if invocation.json:
-        emit_json(found)
+    found = ask(context.obj, "POST", "/audit/resume", query={"reason": reason})
+    if as_json(context.obj, found):
         return
     say(f"signing goes on; left behind: {', '.join(found['left'])}")
 
@@ -169,17 +151,15 @@ def erase(
     yes: Yes = False,
 ) -> None:
     """Remove a person's values beside the log, in the catalogue and the index. Proofs still hold; cannot be undone."""
-    invocation: Invocation = context.obj
     body = {"subject": subject, **({"reason": reason} if reason else {})}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         consent(
             f"erase {subject} for good?",
             yes=yes or dry_run,
             show=lambda: say(f"would go: {_gone(_erase(gateway, body, dry_run=True))}"),
         )
         found = _erase(gateway, body, dry_run=dry_run)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     say(f"{'would be erased' if dry_run else 'erased'}: {_gone(found)}")
 
@@ -201,10 +181,9 @@ def seal(
     before: Annotated[str, typer.Option(help="entries signed before this time: 2026-05-03")],
 ) -> None:
     """Move old entries with their proofs into an archive file on the gateway's machine."""
-    invocation: Invocation = context.obj
-    with signing(invocation) as gateway:
+    with signing(context.obj) as gateway:
         found = gateway.ask("POST", "/audit/seals", body={"before": before})
-    if invocation.json:
+    if context.obj.json:
         emit_json(found)
     elif found["file"] is None:
         say("no entry is old enough, or too few follow it")

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import counted, emit_json, emit_line, say
+from gateway.cli.screen import as_json, counted, emit_line, say
 
 if TYPE_CHECKING:
     from federation.backups.backups import Backup
@@ -28,8 +28,7 @@ def backup(
         made = backups.make(waypost.engine, file)
     finally:
         waypost.close()
-    if invocation.json:
-        emit_json(_shown(file, made))
+    if as_json(invocation, _shown(file, made)):
         return
     emit_line(f"{file}: {counted(made.header.entries, 'entry', 'entries')}, {counted(made.rows, 'row')}")
     audit = waypost.settings.audit
@@ -50,8 +49,7 @@ def restore(
     invocation = _here(context)
     if dry_run:
         held = backups.check(file)
-        if invocation.json:
-            emit_json(_shown(file, held))
+        if as_json(invocation, _shown(file, held)):
             return
         at = f"{held.header.made_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         emit_line(f"{file}: whole, of {at}, {counted(held.header.entries, 'entry', 'entries')}")
@@ -61,9 +59,8 @@ def restore(
         back = backups.restore(waypost.engine, file)
     finally:
         waypost.close()
-    if invocation.json:
-        more = {"operations": back.operations, "promotions": back.promotions}
-        emit_json({"file": str(file), "entries": back.header.entries, "rows": back.rows, **more})
+    more = {"operations": back.operations, "promotions": back.promotions}
+    if as_json(invocation, {"file": str(file), "entries": back.header.entries, "rows": back.rows, **more}):
         return
     emit_line(f"restored: {counted(back.header.entries, 'entry', 'entries')}, {counted(back.rows, 'row')}")
     if back.operations or back.promotions:

@@ -15,7 +15,7 @@ from gateway.cli.invocation import Invocation
 from gateway.cli.models import check_day
 from gateway.cli.operations import DryRun, Plan, Wait, WriteOptions, carried_out, pair, ready
 from gateway.cli.plans import told
-from gateway.cli.screen import counted, emit_json, emit_line, say
+from gateway.cli.screen import as_json, counted, emit_line, say
 
 MOST = 200
 """Of one request."""
@@ -99,9 +99,7 @@ def _found(gateway: Gateway, query: str, *, models: bool) -> Iterator[str]:
 
 
 def _show(invocation: Invocation, shown: Mapping[str, Any]) -> int:
-    if invocation.json:
-        emit_json(shown)
-    else:
+    if not as_json(invocation, shown):
         for line in _lines(shown):
             emit_line(line)
         say(f"to do exactly this: the same command with --plan {shown['token']} in place of --dry-run")

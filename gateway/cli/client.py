@@ -131,6 +131,25 @@ def connect(invocation: Invocation) -> Iterator[Gateway]:
         yield gateway
 
 
+def get(invocation: Invocation, path: str, **query: Any) -> Any:
+    """What a command reads that asks once. Errors: those of `connect` and `Gateway.get`."""
+    with connect(invocation) as gateway:
+        return gateway.get(path, **query)
+
+
+def ask(
+    invocation: Invocation,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+) -> Any:
+    """The same of any other request. Errors: those of `connect` and `Gateway.ask`."""
+    with connect(invocation) as gateway:
+        return gateway.ask(method, path, query=query, body=body)
+
+
 @contextmanager
 def remote(url: str) -> Iterator[Remote]:
     """A running gateway."""

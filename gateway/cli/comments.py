@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.client import connect, of_reference
-from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref
-from gateway.cli.screen import emit_json, emit_table, say, when
+from gateway.cli.screen import as_json, emit_table, say, when
 
 
 def comments(
@@ -16,14 +15,12 @@ def comments(
     add: Annotated[str | None, typer.Option(help="say this of it, for everybody who sees it")] = None,
 ) -> None:
     """What people said of a version, newest first; with --add one comment more."""
-    invocation: Invocation = context.obj
     path = f"/versions/{of_reference(ref)}/comments"
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if add is not None:
             gateway.ask("POST", path, body={"words": add})
         found = gateway.get(path)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     rows = [
         (

@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli.failure import NO, OK, explain
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, counted, emit_json, emit_table, say
+from gateway.cli.screen import ago, as_json, counted, emit_table, say
 from gateway.door.guard import foreign_owners
 
 if TYPE_CHECKING:
@@ -52,11 +52,8 @@ class Finding:
 
 def doctor(context: typer.Context) -> int:
     """Look at versions, database, index and every registry. Exit code 1 when something fails."""
-    invocation: Invocation = context.obj
-    findings = list(examine(invocation))
-    if invocation.json:
-        emit_json([asdict(finding) for finding in findings])
-    else:
+    findings = list(examine(context.obj))
+    if not as_json(context.obj, [asdict(finding) for finding in findings]):
         emit_table(("", "WHAT", "FOUND", "REMEDY"), [(f.state, f.what, f.found, f.remedy) for f in findings])
     failed = sum(finding.state == "fail" for finding in findings)
     if failed:

@@ -13,10 +13,10 @@ import typer
 
 from gateway.characters import inert
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect
+from gateway.cli.client import ask, connect, get
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import as_json, emit_json, emit_line, emit_table, say, when
 
 Types = Annotated[
     list[str] | None,
@@ -46,9 +46,8 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="end when there is nothing more")] = False,
 ) -> int:
     """Show what changes as it changes, or run a command for each event; --json prints CloudEvents, one a line."""
-    invocation: Invocation = context.obj
     words, asked = _words(command), {"type": list(kinds or ()), "on": on, "limit": AT_ONCE}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         reached = gateway.get("/events", **asked, after=after or "newest")
         while True:
             for event in reached["events"]:
@@ -56,7 +55,7 @@ def watch(
                     say(f"{words[0]} failed at {_said(event)}; go on with it: {_again(after)}")
                     return NO
                 after = event["id"]
-                _show(event, as_json=invocation.json)
+                _show(event, as_json=context.obj.json)
             after = reached["next_after"] or ""
             if not reached["events"]:
                 if once:
@@ -129,14 +128,13 @@ def changes(
     cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
 ) -> None:
     """What changed in the registries, the newest first."""
-    invocation: Invocation = context.obj
     asked = {"type": list(kinds or ()), "on": on, "since": since}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if csv:
             sys.stdout.write(gateway.text("/changes", **asked, format="csv"))
             return
         found = gateway.get("/changes", **asked, limit=limit, cursor=cursor)
-    _list(invocation, found)
+    _list(context.obj, found)
 
 
 inbox = typer.Typer(help="What you watch, and what came of it.", invoke_without_command=True)
@@ -151,19 +149,14 @@ def read_inbox(
     """What changed of what you watch, and of what that needs, the newest first."""
     if context.invoked_subcommand is not None:
         return
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        _list(invocation, gateway.get("/inbox", limit=limit, cursor=cursor))
+    _list(context.obj, get(context.obj, "/inbox", limit=limit, cursor=cursor))
 
 
 @inbox.command("watching")
 def watching(context: typer.Context) -> None:
     """What you watch."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/watches")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/watches")
+    if as_json(context.obj, found):
         return
     emit_table(
         ("ID", "ON", "SINCE"), [(one["id"], one["on"], when(one["created_at"])) for one in found["watches"]]
@@ -178,10 +171,8 @@ def add_watch(
     on: Annotated[str, typer.Argument(help="team:NAME, registry:NAME, a model or search:QUERY")],
 ) -> None:
     """Watch something."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/watches", body={"on": on})
-    if invocation.json:
+    found = ask(context.obj, "POST", "/watches", body={"on": on})
+    if context.obj.json:
         emit_json(found)
     say(f"you watch {found['on']}; `waypost inbox` shows what comes of it")
 
@@ -191,8 +182,7 @@ def remove_watch(
     context: typer.Context, on: Annotated[str, typer.Argument(help="its id, or what you watch")]
 ) -> None:
     """Watch something no longer."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         known = [one for one in gateway.get("/watches")["watches"] if on in (str(one["id"]), one["on"])]
         if not known:
             raise CommandError(f"you do not watch {on}: `waypost inbox watching` lists what you do")
@@ -201,8 +191,7 @@ def remove_watch(
 
 
 def _list(invocation: Invocation, found: Mapping[str, Any]) -> None:
-    if invocation.json:
-        emit_json(found)
+    if as_json(invocation, found):
         return
     rows = [
         (when(one["time"]), one["type"], one["subject"], one["before"], one["after"], one["fields"])

@@ -38,12 +38,11 @@ def export(
     until: Annotated[str, typer.Option(help="before this time")] = "",
 ) -> int:
     """Write entries with their proofs, for `waypost audit verify`; with --ref a folder of evidence."""
-    invocation: Invocation = context.obj
     query = {
         "format": form, "ref": ref, "registry": registry, "team": team, "actor": actor, "action": action,
         "since": since, "until": until,
     }  # fmt: skip
-    with signing(invocation) as gateway:
+    with signing(context.obj) as gateway:
         if ref and not has_registry(ref):
             ref = query["ref"] = str(whole(gateway, ref))
         pieces = exported(gateway, query)
@@ -62,7 +61,7 @@ def export(
             say(f"wrote {output} ({counted(size, 'byte')})")
         if form == "jsonl":
             say(f"next: waypost audit verify {output}")
-    if invocation.json:
+    if context.obj.json:
         emit_json({"output": str(output), "files": written})
     return OK
 

@@ -10,10 +10,10 @@ from gateway.characters import inert
 from gateway.cli.client import connect, of_reference
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, CommandError
-from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref, check_day
 from gateway.cli.screen import (
     STYLES,
+    as_json,
     console,
     counted,
     emit_json,
@@ -75,15 +75,13 @@ def deps(
     form: Form = None,
 ) -> None:
     """What a version is made from or needs, nearest first."""
-    invocation: Invocation = context.obj
     path = f"/dependencies/{of_reference(ref)}"
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if form is not None:
             emit_text(gateway.text(path, depth=depth, format=form.value))
             return
         found = gateway.get(path, depth=depth, limit=limit, cursor=cursor)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -122,18 +120,17 @@ def impact(
     form: Form = None,
 ) -> int:
     """What breaks and what is affected if a version is archived, deleted or changed, or an alias moves."""
-    invocation: Invocation = context.obj
     if sum(map(bool, (ref, dataset, commit))) != 1:
         raise CommandError("impact of what? A reference, or --dataset, or --commit")
     path = f"/impact/{of_reference(ref)}" if ref else "/impact"
     asked = {"depth": depth, "limit": limit, "cursor": cursor, "dataset": dataset, "commit": commit}
     if ref:
         asked |= {"action": action.value, "to": to}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = gateway.get(path, **asked) if form is None or fail_on is not None else {}
         if form is not None:
             emit_text(gateway.text(path, **asked, format=form.value))
-    if form is None and invocation.json:
+    if form is None and context.obj.json:
         emit_json(found)
     elif form is None:
         _print(found, as_table=table)
@@ -257,11 +254,10 @@ def deprecate(
     reinstate: Annotated[bool, typer.Option("--reinstate", help="take that back")] = False,
 ) -> None:
     """Say that a model is to go, or list what is; it is shown with everything that needs the model."""
-    invocation: Invocation = context.obj
     if ref and bool(until) == reinstate:
         raise CommandError("say until when with --until, or take it back with --reinstate")
     check_day("--until", until)
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if ref:
             body = {"until": until, "replacement": replacement or None, "note": note}
             path = f"/models/{of_reference(ref)}/{'reinstate' if reinstate else 'deprecate'}"
@@ -269,8 +265,7 @@ def deprecate(
             say(f"{ref} stays" if reinstate else f"{ref} is deprecated, it stays until {until}")
             return
         found = gateway.get("/deprecations")
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     rows = [(one["ref"], one["until"], one["replacement"], one["note"]) for one in found["deprecations"]]
     emit_table(("MODEL", "UNTIL", "REPLACEMENT", "NOTE"), rows)

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.client import connect
-from gateway.cli.invocation import Invocation
 from gateway.cli.models import AsOf, moment
-from gateway.cli.screen import emit_json, emit_table, say
+from gateway.cli.screen import as_json, emit_table, say
 
 
 def production(
@@ -22,15 +21,13 @@ def production(
     csv: Annotated[bool, typer.Option("--csv", help="everything as CSV")] = False,
 ) -> None:
     """Everything that was in production then, in every registry; since and until as intervals, in UTC."""
-    invocation: Invocation = context.obj
     asked = {"as_of": as_of, "stage": stage, "registry": registry, "team": team}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if csv:
             sys.stdout.write(gateway.text("/production", **asked, format="csv"))
             return
         found = gateway.get("/production", **asked)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     rows = [
         (

@@ -5,10 +5,10 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import get
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, emit_json, emit_line, emit_table, say
+from gateway.cli.screen import ago, as_json, emit_line, emit_table, say
 
 app = typer.Typer(help="Backends that announce what changes.", no_args_is_help=True)
 COLUMNS = ("REGISTRY", "LAST", "TAKEN", "MISSED", "WAITING")
@@ -17,11 +17,8 @@ COLUMNS = ("REGISTRY", "LAST", "TAKEN", "MISSED", "WAITING")
 @app.command("list")
 def list_hooks(context: typer.Context) -> None:
     """What each registry has announced, and what runs found that it had not."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/hooks")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/hooks")
+    if as_json(context.obj, found):
         return
     rows = [
         (one["registry"], ago(one["last_at"]), one["taken"], one["missed"], one["waiting"])
@@ -56,9 +53,7 @@ def add(
     line = waypost.registries.subscribe(
         spec_of(waypost, name), f"{address.rstrip('/') or _reached(waypost)}/hooks/{quote(name, safe='')}"
     )
-    if invocation.json:
-        emit_json({"registry": name, "done": line})
-    else:
+    if not as_json(invocation, {"registry": name, "done": line}):
         emit_line(line)
 
 

@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import ask, connect, get, of_reference
 from gateway.cli.graph import Cursor, Depth, Limit
-from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref
-from gateway.cli.screen import emit_json, emit_line, emit_table, emit_text, say, when
+from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
 
 dependencies = typer.Typer(
     help="Edges that no backend can say: declare, list, take back.", no_args_is_help=True
@@ -32,15 +31,13 @@ def insights(
     csv: Annotated[bool, typer.Option("--csv", help="as CSV")] = False,
 ) -> None:
     """Top lists over the graph: most depended on, deepest chains, orphans, findings and others."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         path = f"/insights/{of_reference(name)}" if name else "/insights"
         if csv and name:
             emit_text(gateway.text(path, limit=limit, cursor=cursor, format="csv"))
             return
         found = gateway.get(path, limit=limit if name else None, cursor=cursor)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     if not name:
         emit_table(("LIST", "SHOWS"), [(one["name"], one["explains"]) for one in found["insights"]])
@@ -63,8 +60,7 @@ def bom(
     spec: Annotated[Literal["1.6", "1.7"], typer.Option(help="the version of CycloneDX")] = "1.6",
 ) -> None:
     """The bill of materials of a version with everything upstream, as CycloneDX JSON (ML-BOM)."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = gateway.text(f"/bom/{of_reference(ref)}", depth=depth, spec=spec)
     if output is None:
         emit_text(found + "\n")
@@ -82,12 +78,9 @@ def declare(
     note: Annotated[str, typer.Option(help="why, for people")] = "",
 ) -> None:
     """Declare that one version needs another."""
-    invocation: Invocation = context.obj
     body = {"consumer": consumer, "provider": provider, "kind": kind.value, "note": note}
-    with connect(invocation) as gateway:
-        made = gateway.ask("POST", "/dependencies", body=body)
-    if invocation.json:
-        emit_json(made)
+    made = ask(context.obj, "POST", "/dependencies", body=body)
+    if as_json(context.obj, made):
         return
     emit_line(f"{made['id']}: {made['consumer']} {made['kind']} {made['provider']}")
 
@@ -95,11 +88,8 @@ def declare(
 @dependencies.command("list")
 def show(context: typer.Context, limit: Limit = 50, cursor: Cursor = "") -> None:
     """The declared edges that stand, oldest first."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/dependencies", limit=limit, cursor=cursor)
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/dependencies", limit=limit, cursor=cursor)
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -123,7 +113,5 @@ def withdraw(
     context: typer.Context, dependency: Annotated[int, typer.Argument(help="the id of the edge")]
 ) -> None:
     """Take a declared edge back."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        gateway.ask("DELETE", f"/dependencies/{dependency}")
+    ask(context.obj, "DELETE", f"/dependencies/{dependency}")
     say(f"taken back: {dependency}")

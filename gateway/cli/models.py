@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.asked import AnsweredProblemError
-from gateway.cli.client import connect, is_model, of_reference
+from gateway.cli.client import connect, get, is_model, of_reference
 from gateway.cli.completion import references
 from gateway.cli.failure import NO, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_fields, emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import as_json, emit_fields, emit_json, emit_line, emit_table, say, when
 
 Ref = Annotated[
     str,
@@ -98,8 +98,7 @@ def diff(
             _beside(invocation, gateway.get("/comparison", ref=[left, right, *others], sort=sort))
             return
         found = gateway.get("/diff", left=left, right=right)
-    if invocation.json:
-        emit_json(found)
+    if as_json(invocation, found):
         return
     rows = [
         (name, _in_words(name, pair["left"]), _in_words(name, pair["right"]))
@@ -113,8 +112,7 @@ def diff(
 
 def _beside(invocation: Invocation, found: Mapping[str, Any]) -> None:
     """Metrics with a line for each version, then what else is not alike with a column for each."""
-    if invocation.json:
-        emit_json(found)
+    if as_json(invocation, found):
         return
     metrics, versions = found["metrics"], found["versions"]
     rows = [
@@ -155,11 +153,8 @@ def _contract(left: str, right: str, contract: Mapping[str, Any]) -> None:
 
 def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:
     """Which version held which stage and alias, since when, by whom; newest first, times in UTC."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get(f"/timeline/{of_reference(ref)}", as_of=as_of)
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, f"/timeline/{of_reference(ref)}", as_of=as_of)
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -198,8 +193,7 @@ def _show_snippets(invocation: Invocation, found: Mapping[str, Any]) -> int:
 
 
 def _show_card(invocation: Invocation, found: Mapping[str, Any]) -> int:
-    if invocation.json:
-        emit_json(found)
+    if as_json(invocation, found):
         return 0 if found["card"] else NO
     for part, said in found["card"].items():
         emit_line(f"# {part.replace('_', ' ')} ({said['source']})")

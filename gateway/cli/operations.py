@@ -12,13 +12,13 @@ import typer
 
 from federation.references import DEPENDS_ON, Reference, parse
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, has_registry, of_reference, whole
+from gateway.cli.client import connect, get, has_registry, of_reference, whole
 from gateway.cli.completion import references, registries
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.plans import notes, show_plans, told
-from gateway.cli.screen import emit_json, emit_table, say, when
+from gateway.cli.screen import as_json, emit_table, say, when
 
 Stage = Literal["none", "staging", "production", "archived"]
 State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]
@@ -85,8 +85,7 @@ def set_(
     yes: Yes = False,
 ) -> int:
     """Change stage, aliases or tags of a version on its backend. Exit code 1 when a change was not made."""
-    invocation: Invocation = context.obj
-    reference = _whole(invocation, ref)
+    reference = _whole(context.obj, ref)
     changes = [
         *_tag_changes(reference, tag or [], untag or []),
         *([("PUT", f"/versions/{of_reference(str(reference))}/stage", {"stage": stage})] if stage else []),
@@ -100,7 +99,7 @@ def set_(
             "--if-match and --plan go with one change: after the first, things are not as they were"
         )
     return _carry_out(
-        invocation, changes, WriteOptions(if_match, plan, key, dry_run, wait, yes), "operations"
+        context.obj, changes, WriteOptions(if_match, plan, key, dry_run, wait, yes), "operations"
     )
 
 
@@ -118,14 +117,13 @@ def register(
     wait: Wait = True,
 ) -> int:
     """Register a new version on a backend. Exit code 1 when it was refused."""
-    invocation: Invocation = context.obj
     given = {"run_id": run_id, "description": description}
     body = {
         "model": model, "source": source, "tags": dict(map(pair, tag or [])),
         **{name: value for name, value in given.items() if value},
     }  # fmt: skip
     path = f"/registries/{quote(registry, safe='')}/versions"
-    return _carry_out(invocation, [("POST", path, body)], WriteOptions("", plan, key, dry_run, wait))
+    return _carry_out(context.obj, [("POST", path, body)], WriteOptions("", plan, key, dry_run, wait))
 
 
 def delete(
@@ -140,8 +138,7 @@ def delete(
     yes: Yes = False,
 ) -> int:
     """Delete a version (registry/model:version), or with --model a model, on its backend. Exit code 1 when refused."""
-    invocation: Invocation = context.obj
-    reference = _whole(invocation, ref)
+    reference = _whole(context.obj, ref)
     if (reference.version is None) != model:
         wanted = (
             "registry/model with --model" if model else "registry/model:version; a whole model takes --model"
@@ -149,7 +146,7 @@ def delete(
         raise CommandError(f"delete names what is to go: {wanted}")
     path = f"/{'models' if model else 'versions'}/{of_reference(str(reference))}"
     return _carry_out(
-        invocation, [("DELETE", path, None)], WriteOptions(if_match, plan, key, dry_run, wait, yes, True)
+        context.obj, [("DELETE", path, None)], WriteOptions(if_match, plan, key, dry_run, wait, yes, True)
     )
 
 
@@ -160,12 +157,8 @@ def operations(
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """What was asked of the backends, newest first, and what became of it."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/operations", registry=registry, state=state, limit=limit)
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = get(context.obj, "/operations", registry=registry, state=state, limit=limit)
+    if not as_json(context.obj, found):
         _print(found["operations"])
         if not found["operations"]:
             say("nothing was asked of that" if registry or state else "nothing was asked of the backends yet")
@@ -291,9 +284,7 @@ def outcomes(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Iterator
 
 
 def _report(invocation: Invocation, done: Sequence[Mapping[str, Any]], data: object) -> int:
-    if invocation.json:
-        emit_json(data)
-    else:
+    if not as_json(invocation, data):
         _print(done)
         for one in done:
             if one["error"]:

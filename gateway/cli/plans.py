@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.cli.failure import OK
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, say
+from gateway.cli.screen import as_json, emit_line, say
 
 SHOWN = 20
 """References of a step that are printed."""
@@ -13,8 +13,7 @@ SHOWN = 20
 
 def show_plans(invocation: Invocation, plans: Sequence[Mapping[str, Any]], data: object) -> int:
     """Print plans; as JSON, `data`."""
-    if invocation.json:
-        emit_json(data)
+    if as_json(invocation, data):
         return OK
     for plan in plans:
         for line in told(plan):

@@ -5,10 +5,9 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import ask, connect, get
 from gateway.cli.failure import CommandError
-from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, emit_json, emit_table, say, when
+from gateway.cli.screen import ago, as_json, emit_json, emit_table, say, when
 
 principals = typer.Typer(
     help="People and services: who is known, and locking somebody out.", no_args_is_help=True
@@ -20,11 +19,8 @@ Who = Annotated[str, typer.Argument(help="an id as in the list, subject:SUBJECT 
 @principals.command("list")
 def list_principals(context: typer.Context) -> None:
     """Everybody who was seen here, with the groups that the identity provider named last."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/principals")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/principals")
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -45,10 +41,8 @@ def list_principals(context: typer.Context) -> None:
 @principals.command("disable")
 def disable(context: typer.Context, who: Who) -> None:
     """Lock somebody out, within 5 seconds everywhere: sessions end, tokens stop, signing in is refused."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", f"/principals/{quote(who, safe='')}/disable")
-    if invocation.json:
+    found = ask(context.obj, "POST", f"/principals/{quote(who, safe='')}/disable")
+    if context.obj.json:
         emit_json(found)
     say(f"{who} is disabled, {found['ended']} sessions were ended")
 
@@ -56,20 +50,15 @@ def disable(context: typer.Context, who: Who) -> None:
 @principals.command("enable")
 def enable(context: typer.Context, who: Who) -> None:
     """Let somebody in again."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        gateway.ask("POST", f"/principals/{quote(who, safe='')}/enable")
+    ask(context.obj, "POST", f"/principals/{quote(who, safe='')}/enable")
     say(f"{who} is enabled")
 
 
 @sessions.command("list")
 def list_sessions(context: typer.Context) -> None:
     """The sessions that stand: yours, or everybody's for who may give roles on everything."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/sessions")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/sessions")
+    if as_json(context.obj, found):
         return
     rows = [
         (one["id"], one["name"], one["principal"], one["by"], ago(one["created_at"]), when(one["expires_at"]))
@@ -89,16 +78,15 @@ def end(
     ] = "",
 ) -> None:
     """End a session, or all of somebody, within 5 seconds everywhere."""
-    invocation: Invocation = context.obj
     if bool(session) == bool(of):
         raise CommandError("say which session, or whose with --of")
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if session:
             gateway.ask("DELETE", f"/sessions/{quote(session, safe='')}")
             say(f"{session} is ended")
             return
         found = gateway.ask("DELETE", f"/principals/{quote(of, safe='')}/sessions")
-    if invocation.json:
+    if context.obj.json:
         emit_json(found)
     say(f"{found['ended']} sessions of {of} were ended")
 

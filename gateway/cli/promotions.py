@@ -10,12 +10,12 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import ask, connect, get, of_reference
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Stage, Wait, worked
-from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import as_json, emit_line, emit_table, say, when
 
 StatementKind = Literal["signature", "scan", "evaluation", "check"]
 Verdict = Literal["yes", "no", "unknown"]
@@ -53,21 +53,17 @@ def plan(
     ] = False,
 ) -> int:
     """Run every check of a promotion without proposing it. Exit code 1 when a check says no."""
-    invocation: Invocation = context.obj
     if whole:
-        return _survey(invocation, ref, to)
+        return _survey(context.obj, ref, to)
     if not ref:
         raise CommandError("say which version, or --all")
-    return _plan(invocation, "/promotions", {"ref": ref, "to": to, **({"into": into} if into else {})})
+    return _plan(context.obj, "/promotions", {"ref": ref, "to": to, **({"into": into} if into else {})})
 
 
 def _plan(invocation: Invocation, path: str, body: Mapping[str, Any]) -> int:
     """What would be done, and what of it is there."""
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", path, body={**body, "dry_run": True})
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = ask(invocation, "POST", path, body={**body, "dry_run": True})
+    if not as_json(invocation, found):
         _print_judgement(found)
     return NO if found["says_no"] else OK
 
@@ -82,9 +78,7 @@ def _survey(invocation: Invocation, under: str, to: str) -> int:
             found += page["versions"]
             cursor = page["next_cursor"]
     refused = [one for one in found if one["refused"]]
-    if invocation.json:
-        emit_json(found)
-    else:
+    if not as_json(invocation, found):
         rows = [
             (one["ref"], one["stage"], check["verdict"], check["name"], check["seen"], check["policy"])
             for one in refused
@@ -166,17 +160,13 @@ def attest(
     digest: Annotated[str, typer.Option(help="the artifact that it is about")] = "",
 ) -> int:
     """State something about the artifact of a version. Exit code 1 when that says no."""
-    invocation: Invocation = context.obj
     try:
         content = file.read_bytes()
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}") from None
     body = {"kind": kind, "content": base64.b64encode(content).decode(), "digest": digest}
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", f"/versions/{of_reference(ref)}/statements", body=body)
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = ask(context.obj, "POST", f"/versions/{of_reference(ref)}/statements", body=body)
+    if not as_json(context.obj, found):
         emit_line(f"{found['verdict']}: {found['summary']} ({found['maker'] or 'nobody known'})")
     return NO if found["verdict"] == "no" else OK
 
@@ -196,11 +186,8 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """Promotions, newest first."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/promotions", state=state, limit=limit, waiting_for="me" if mine else "")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/promotions", state=state, limit=limit, waiting_for="me" if mine else "")
+    if as_json(context.obj, found):
         return
     rows = [
         (one["id"], one["ref"], one["to"], one["kind"], one["state"], when(one["proposed_at"]))
@@ -214,9 +201,7 @@ def list_(
 @promotions.command()
 def show(context: typer.Context, ident: Ident) -> int:
     """A promotion: every check, who said what, and what became of it."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        return _report(invocation, gateway.get(f"/promotions/{ident}"))
+    return _report(context.obj, get(context.obj, f"/promotions/{ident}"))
 
 
 @promotions.command()
@@ -226,13 +211,12 @@ def wait(
     patience: Annotated[float, typer.Option(help="so many seconds at most", min=0)] = 3600.0,
 ) -> int:
     """Wait for the end of a promotion, also for people. Exit code 0: it is done; 1: it ended otherwise, or has not."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway, worked(gateway, wait=True):
+    with connect(context.obj) as gateway, worked(gateway, wait=True):
         end, found = time.monotonic() + patience, gateway.get(f"/promotions/{ident}")
         while not found["finished_at"] and time.monotonic() < end:
             time.sleep(WAITING_EVERY)
             found = gateway.get(f"/promotions/{ident}")
-        code = _report(invocation, found)
+        code = _report(context.obj, found)
     return code if found["finished_at"] else NO
 
 
@@ -260,11 +244,8 @@ def list_rollouts(
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """Rollouts, newest first."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/rollouts", limit=limit)
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/rollouts", limit=limit)
+    if as_json(context.obj, found):
         return
     rows = [(one["id"], one["ref"], one["state"], _rolled(one["rollout"])) for one in found["promotions"]]
     emit_table(("PROMOTION", "OF", "STATE", "TRAFFIC"), rows)
@@ -281,9 +262,7 @@ def show_rollout(context: typer.Context, ident: Ident) -> int:
 @rollouts.command()
 def stop(context: typer.Context, ident: Ident, words: Words) -> int:
     """Put the former shares of traffic back, and end the promotion."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        return _report(invocation, gateway.ask("POST", f"/rollouts/{ident}/stop", body={"words": words}))
+    return _report(context.obj, ask(context.obj, "POST", f"/rollouts/{ident}/stop", body={"words": words}))
 
 
 def _rolled(rollout: Mapping[str, Any]) -> str:
@@ -319,11 +298,8 @@ def report(
 @policies.command("list")
 def list_policies(context: typer.Context) -> None:
     """The policies that hold."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/policies")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/policies")
+    if as_json(context.obj, found):
         return
     rows = [
         (one["name"], one["on"], one["stage"], one["digest"][:12], when(one["since"]))
@@ -337,13 +313,10 @@ def list_policies(context: typer.Context) -> None:
 @policies.command()
 def explain(context: typer.Context, name: Annotated[str, typer.Argument(help="the policy's name")]) -> None:
     """What a policy asks for, in words."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = next((one for one in gateway.get("/policies")["policies"] if one["name"] == name), None)
+    found = next((one for one in get(context.obj, "/policies")["policies"] if one["name"] == name), None)
     if found is None:
         raise CommandError(f"no policy {name} holds that you may see: `waypost policies list` names them")
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     emit_line(
         f"{found['name']} guards {found['stage']} of {found['on']}: only a promotion changes who holds it."
@@ -355,17 +328,13 @@ def explain(context: typer.Context, name: Annotated[str, typer.Argument(help="th
 @policies.command()
 def check(context: typer.Context) -> int:
     """Which policies nobody can satisfy. Exit code 1 when there is one."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/policies")
+    found = get(context.obj, "/policies")
     lacking = found["unsatisfiable"]
     if lacking is None:
         raise CommandError(
             "whether people can agree is for operators to see: ask with the role operator on *"
         )
-    if invocation.json:
-        emit_json(lacking)
-    else:
+    if not as_json(context.obj, lacking):
         for line in lacking:
             emit_line(line)
         if not lacking:
@@ -397,19 +366,14 @@ def _rests(found: Mapping[str, Any]) -> bool:
 
 
 def _say(invocation: Invocation, ident: int, word: str, words: str) -> int:
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", f"/promotions/{ident}/{word}", body={"words": words})
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = ask(invocation, "POST", f"/promotions/{ident}/{word}", body={"words": words})
+    if not as_json(invocation, found):
         _print_promotion(found)
     return OK
 
 
 def _report(invocation: Invocation, found: Mapping[str, Any]) -> int:
-    if invocation.json:
-        emit_json(found)
-    else:
+    if not as_json(invocation, found):
         _print_promotion(found)
     if found["state"] == "stuck":
         return UNREACHABLE

@@ -7,12 +7,12 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect
+from gateway.cli.client import connect, get
 from gateway.cli.completion import registries
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import OK, CommandError, explain
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, counted, emit_fields, emit_json, emit_line, emit_table, say
+from gateway.cli.screen import ago, as_json, counted, emit_fields, emit_json, emit_line, emit_table, say
 
 app = typer.Typer(help="The registries: how they stand, whether they answer.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="the registry's name", autocompletion=registries)]
@@ -21,11 +21,8 @@ Name = Annotated[str, typer.Argument(help="the registry's name", autocompletion=
 @app.command("list")
 def list_registries(context: typer.Context) -> None:
     """Every registry with its state and how fresh it is."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/registries")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/registries")
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -67,9 +64,7 @@ def test(context: typer.Context, name: Name) -> int:
     if invocation.url:
         raise CommandError("a registry is tested from the configuration file: leave --url out, use --config")
     found = probe(invocation, name)
-    if invocation.json:
-        emit_json(found)
-    else:
+    if not as_json(invocation, found):
         error = found.pop("error")
         missing = found.pop("missing")
         emit_fields(found)
@@ -96,8 +91,7 @@ def apply(context: typer.Context) -> None:
         waypost.wake.tell("worker", everywhere=True)
     finally:
         waypost.close()
-    if invocation.json:
-        emit_json(lines)
+    if as_json(invocation, lines):
         return
     for line in lines:
         emit_line(line)
@@ -123,9 +117,7 @@ def confirm(
             confirm_identity(gateway, name, json=invocation.json)
             return
         found = gateway.ask("POST", f"/registries/{quote(name, safe='')}/confirm")
-    if invocation.json:
-        emit_json(found)
-    else:
+    if not as_json(invocation, found):
         emit_line(f"{counted(found['confirmed'], 'delete')} confirmed")
 
 
@@ -152,14 +144,11 @@ def forget(
     yes: Yes = False,
 ) -> None:
     """Remove a detached registry and everything known of it but its journal entries."""
-    invocation: Invocation = context.obj
     path = f"/registries/{quote(name, safe='')}/forget"
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if dry_run:
             found = gateway.ask("POST", path, query={"dry_run": True})
-            if invocation.json:
-                emit_json(found)
-            else:
+            if not as_json(context.obj, found):
                 emit_line(_forgotten(found))
             return
         consent(

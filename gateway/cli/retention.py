@@ -10,10 +10,9 @@ from gateway.cli.client import connect
 from gateway.cli.completion import models
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK
-from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, outcomes, worked
 from gateway.cli.promotions import settled
-from gateway.cli.screen import counted, emit_json, emit_table, say
+from gateway.cli.screen import as_json, counted, emit_json, emit_table, say
 
 AT_ONCE = 500
 """Versions of one request."""
@@ -31,12 +30,10 @@ def plan(
     whole: Annotated[bool, typer.Option("--all", help="also what is kept, with the reasons")] = False,
 ) -> None:
     """What would be archived and deleted."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = list(_planned(gateway, under))
     due = [one for one in found if one["does"] != "keep"]
-    if invocation.json:
-        emit_json(found if whole else due)
+    if as_json(context.obj, found if whole else due):
         return
     shown = found if whole else due
     if shown:
@@ -50,9 +47,8 @@ def plan(
 @app.command()
 def apply(context: typer.Context, under: Under = "", wait: Wait = True, yes: Yes = False) -> int:
     """Archive and delete what is due: archiving is a promotion, under its policies. Exit code 1 when one is refused."""
-    invocation: Invocation = context.obj
     done: list[Any] = []
-    with connect(invocation) as gateway, worked(gateway, wait=wait):
+    with connect(context.obj) as gateway, worked(gateway, wait=wait):
         due = [one for one in _planned(gateway, under) if one["does"] != "keep"]
         gone = [one["ref"] for one in due if one["does"] == "delete"]
         consent(
@@ -65,7 +61,7 @@ def apply(context: typer.Context, under: Under = "", wait: Wait = True, yes: Yes
             done += gateway.ask("POST", "/retention", body={"versions": chosen})["versions"]
         for one in done if wait else ():
             one["state"] = _end(gateway, one)
-    if invocation.json:
+    if context.obj.json:
         emit_json(done)
     elif done:
         emit_table(("VERSION", "", "BECAME"), [(one["ref"], one["does"], _became(one)) for one in done])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.characters import HIDDEN, inert
+from gateway.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +41,13 @@ def emit_json(data: object) -> None:
             c if c == "\n" or unicodedata.category(c) not in HIDDEN else json.dumps(c)[1:-1] for c in text
         )
     sys.stdout.write(text + "\n")
+
+
+def as_json(invocation: Invocation, found: object) -> bool:
+    """Print what was found as JSON where that is wanted; whether it was."""
+    if invocation.json:
+        emit_json(found)
+    return invocation.json
 
 
 def emit_line(text: str = "") -> None:

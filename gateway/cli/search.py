@@ -11,15 +11,15 @@ from typer.core import TyperCommand
 from federation.search.fields import facet_names
 from gateway.characters import inert
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, of_reference, require_address
+from gateway.cli.client import connect, get, of_reference, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import URL, Invocation
 from gateway.cli.models import Ref
 from gateway.cli.screen import (
     STYLES,
     ago,
+    as_json,
     counted,
-    emit_json,
     emit_line,
     emit_table,
     listed,
@@ -102,11 +102,8 @@ def similar(
     limit: Annotated[int, typer.Option(min=1, max=200, help="at most so many")] = 10,
 ) -> None:
     """Other models that are like a version, by text, lineage, schema and metrics, and what they have in common."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get(f"/versions/{of_reference(ref)}/similar", limit=limit)
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, f"/versions/{of_reference(ref)}/similar", limit=limit)
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -172,8 +169,7 @@ def _open(invocation: Invocation, asked: Mapping[str, Any]) -> None:
 
 def print_answer(invocation: Invocation, answer: Mapping[str, Any]) -> None:
     """Show what a search found."""
-    if invocation.json:
-        emit_json(answer)
+    if as_json(invocation, answer):
         return
     for correction in answer.get("corrections", ()):
         say(f"little was found for {correction['word']}: showing results for {correction['instead']} as well")

@@ -5,9 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
-from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, emit_json, emit_table, say
+from gateway.cli.client import ask, connect, get
+from gateway.cli.screen import ago, as_json, emit_table, say
 from gateway.cli.search import print_answer
 
 app = typer.Typer(help="Saved searches: keep, list, run and remove them.", no_args_is_help=True)
@@ -17,11 +16,8 @@ Name = Annotated[str, typer.Argument(help="the search's name or id")]
 @app.command("list")
 def list_searches(context: typer.Context) -> None:
     """Your own searches, then those of teams."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/searches")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/searches")
+    if as_json(context.obj, found):
         return
     rows = [
         (one["name"], one["team"] or "(yours)", one["q"], one["sort"], ago(one["changed_at"]), one["id"])
@@ -46,16 +42,12 @@ def save(
     literal: Annotated[str, typer.Option(help="as for `waypost search`")] = "",
 ) -> None:
     """Keep a search under a name; the one of this name is replaced."""
-    invocation: Invocation = context.obj
     body = {
         "name": name, "q": " ".join(query), "sort": sort, "group": group, "strict": strict, "literal": literal,
         "team": team or None,
     }  # fmt: skip
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/searches", body=body)
-    if invocation.json:
-        emit_json(found)
-    else:
+    found = ask(context.obj, "POST", "/searches", body=body)
+    if not as_json(context.obj, found):
         say(f"{name} is kept: its address is {found['address']}")
 
 
@@ -67,11 +59,10 @@ def run(
     cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
 ) -> None:
     """What a saved search finds now."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         kept = gateway.get(_path(name))
         asked: dict[str, Any] = {field: kept[field] for field in ("q", "sort", "group", "strict", "literal")}
-        print_answer(invocation, gateway.get("/search", **asked, limit=limit, cursor=cursor))
+        print_answer(context.obj, gateway.get("/search", **asked, limit=limit, cursor=cursor))
 
 
 @app.command("remove")

@@ -10,7 +10,7 @@ import typer
 from gateway.characters import inert
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ask, confirmed, emit_json, emit_line, say
+from gateway.cli.screen import as_json, ask, confirmed, emit_json, emit_line, say
 
 DEFAULT_ADDRESS, DEFAULT_NAME, DEFAULT_TEAM = "http://127.0.0.1:5000", "models", "everybody"
 FILE = """\
@@ -109,8 +109,7 @@ def _toml(text: str) -> str:
 
 def serve(context: typer.Context) -> int:
     """Run the gateway: the worker, and the processes that answer the API. Ctrl-C ends it."""
-    invocation: Invocation = context.obj
-    if invocation.url:
+    if context.obj.url:
         raise CommandError("serve starts a gateway here, from the configuration: leave --url out")
     from gateway.logs import configure_logs
 
@@ -122,7 +121,7 @@ def serve(context: typer.Context) -> int:
         raise CommandError(f"serving needs {needed}: pip install 'waypost[serve]'") from None
     from gateway.settings import load_settings, settings_file
 
-    file = settings_file(invocation.config)
+    file = settings_file(context.obj.config)
     settings = load_settings(file)
     configure_logs(settings.log)
 
@@ -149,9 +148,7 @@ def migrate(context: typer.Context) -> None:
         before, after = schema.migrate(waypost.engine)
     finally:
         waypost.close()
-    if invocation.json:
-        emit_json({"before": before, "after": after})
-    else:
+    if not as_json(invocation, {"before": before, "after": after}):
         emit_line(f"schema {after}" if before == after else f"schema {before or 'none'} → {after}")
 
 

@@ -13,7 +13,6 @@ from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
 from gateway.cli.completion import registries
 from gateway.cli.failure import OK, UNREACHABLE, CommandError
-from gateway.cli.invocation import Invocation
 from gateway.cli.screen import console, counted, emit_json, emit_table, say
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def sync(
     wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
 ) -> int:
     """Read registries now. Exit code 3 when one could not be read."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway, _worker(gateway):
+    with connect(context.obj) as gateway, _worker(gateway):
         names = [registry] if registry else attached(gateway)
         if not names:
             raise CommandError("no registry is configured: `waypost init` writes a first one")
@@ -45,7 +43,7 @@ def sync(
             for name in names
         ]
         done = follow(gateway, dict(zip(names, runs, strict=True))) if wait else runs
-    if invocation.json:
+    if context.obj.json:
         emit_json(done)
     elif wait:
         _print(done)

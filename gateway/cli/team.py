@@ -8,8 +8,7 @@ import typer
 
 from gateway.cli.client import connect
 from gateway.cli.failure import CommandError
-from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, emit_table, emit_text, say, when
+from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
 
 
 def team(
@@ -29,17 +28,15 @@ def team(
     limit: Annotated[int, typer.Option(min=1, max=200, help="rows of each list")] = 5,
 ) -> None:
     """What a team has to look at: in production, changed since yesterday, waiting, failing, and what is missing."""
-    invocation: Invocation = context.obj
     if csv and not which:
         raise CommandError("say of which list with --list, such as --list without-owner")
     path = f"/team/{quote(which, safe='')}" if which else "/team"
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         if csv:
             emit_text(gateway.text(path, team=name, format="csv"))
             return
         found = gateway.get(path, team=name, limit=limit)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     for one in [found] if which else found["lists"]:
         _print(one)

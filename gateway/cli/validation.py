@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import ask, of_reference
 from gateway.cli.completion import references
 from gateway.cli.failure import NO, OK, CommandError
-from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_json, emit_table, say
 
 PARQUET = "reading a Parquet file takes pyarrow: pip install 'waypost[parquet]'"
@@ -32,10 +31,8 @@ def validate(
     ],
 ) -> int:
     """Hold a request against what a version takes, by MLflow's rules, column by column. Exit code 1: it is refused."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.ask("POST", f"/versions/{of_reference(ref)}/validate", body=_request(file))
-    if invocation.json:
+    found = ask(context.obj, "POST", f"/versions/{of_reference(ref)}/validate", body=_request(file))
+    if context.obj.json:
         emit_json(found)
     elif found["problems"]:
         rows = [

@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect
+from gateway.cli.client import connect, get
 from gateway.cli.events import Types
 from gateway.cli.failure import NO, OK, CommandError
-from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, counted, emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import ago, as_json, counted, emit_json, emit_line, emit_table, say, when
 
 app = typer.Typer(
     help="Webhooks: who is sent events, what became of them, sending again.", no_args_is_help=True
@@ -22,11 +21,8 @@ Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the li
 @app.command("list")
 def list_webhooks(context: typer.Context) -> None:
     """Your webhooks, with how many events wait for each and how many were given up."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
-        found = gateway.get("/webhooks")
-    if invocation.json:
-        emit_json(found)
+    found = get(context.obj, "/webhooks")
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -56,8 +52,7 @@ def add(
 @app.command("remove")
 def remove(context: typer.Context, which: Which) -> None:
     """Send nothing there any more; what was not delivered is dropped."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         gateway.ask("DELETE", _path(gateway, which))
     say(f"{which} is removed")
 
@@ -78,12 +73,9 @@ def rotate(
 @app.command("test")
 def test(context: typer.Context, which: Which) -> int:
     """Send one event of the type waypost.webhook.test now; exit with 1 where it is not taken."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = gateway.ask("POST", f"{_path(gateway, which)}/test")
-    if invocation.json:
-        emit_json(found)
-    else:
+    if not as_json(context.obj, found):
         say(f"taken with {found['status']}" if found["delivered"] else found["error"])
     return OK if found["delivered"] else NO
 
@@ -97,12 +89,10 @@ def deliveries(
     cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
 ) -> None:
     """What was sent to an address and what waits, the newest event first."""
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         path = f"{_path(gateway, which)}/deliveries"
         found = gateway.get(path, state=state, limit=limit, cursor=cursor)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     rows = [
         (
@@ -128,13 +118,12 @@ def replay(
     dead: Annotated[bool, typer.Option("--dead", help="what was given up")] = False,
 ) -> None:
     """Send events again, with the same ids."""
-    invocation: Invocation = context.obj
     if bool(after) + bool(since) + dead != 1:
         raise CommandError("replay what? One of --after ID, --since TIME, --dead")
     body: dict[str, Any] = {"after": after} if after else {"since": _time(since)} if since else {"dead": True}
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = gateway.ask("POST", f"{_path(gateway, which)}/replay", body=body)
-    if invocation.json:
+    if context.obj.json:
         emit_json(found)
     say(f"{counted(found['events'], 'event')} will be sent again")
 
@@ -159,11 +148,9 @@ def _path(gateway: Gateway, which: str) -> str:
 
 
 def _secret(context: typer.Context, ask: Any) -> None:
-    invocation: Invocation = context.obj
-    with connect(invocation) as gateway:
+    with connect(context.obj) as gateway:
         found = ask(gateway)
-    if invocation.json:
-        emit_json(found)
+    if as_json(context.obj, found):
         return
     say("the secret is shown this once; the receiver checks by it what it is sent:")
     emit_line(found["secret"])
