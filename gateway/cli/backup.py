@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.failure import CommandError
-from gateway.cli.invocation import Invocation
+from gateway.cli.client import only_here
 from gateway.cli.screen import as_json, counted, emit_line, say
 
+WHY = "a backup is made where the database's configuration is"
 if TYPE_CHECKING:
     from federation.backups.backups import Backup
 
@@ -22,7 +22,7 @@ def backup(
     from federation.backups import backups
     from gateway.cli.local import configured
 
-    invocation = _here(context)
+    invocation = only_here(context.obj, WHY)
     waypost = configured(invocation)
     try:
         made = backups.make(waypost.engine, file)
@@ -46,7 +46,7 @@ def restore(
     from federation.backups import backups
     from gateway.cli.local import configured
 
-    invocation = _here(context)
+    invocation = only_here(context.obj, WHY)
     if dry_run:
         held = backups.check(file)
         if as_json(invocation, _shown(file, held)):
@@ -71,13 +71,6 @@ def restore(
         "`waypost token list`, and erase again. If a witness knows more than the backup, nothing is signed until "
         "`waypost audit resume`"
     )
-
-
-def _here(context: typer.Context) -> Invocation:
-    invocation: Invocation = context.obj
-    if invocation.url:
-        raise CommandError("a backup is made where the database's configuration is: leave --url out")
-    return invocation
 
 
 def _shown(file: Path, made: "Backup") -> dict[str, object]:

@@ -124,6 +124,13 @@ def is_model(reference: str) -> bool:
     return PARTS.search(reference) is None
 
 
+def only_here(invocation: Invocation, why: str) -> Invocation:
+    """The invocation of a command that asks no running gateway, for the reason given. Errors: `CommandError`."""
+    if invocation.url:
+        raise CommandError(f"{why}: leave --url out, use --config")
+    return invocation
+
+
 @contextmanager
 def connect(invocation: Invocation) -> Iterator[Gateway]:
     """The gateway a command talks to. Errors: `CommandError` and those of `embedded`."""

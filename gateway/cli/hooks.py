@@ -5,9 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import get
+from gateway.cli.client import get, only_here
 from gateway.cli.failure import CommandError
-from gateway.cli.invocation import Invocation
 from gateway.cli.screen import ago, as_json, emit_line, emit_table, say
 
 app = typer.Typer(help="Backends that announce what changes.", no_args_is_help=True)
@@ -43,9 +42,7 @@ def add(
     """Have a registry's backend announce what changes, with what its configuration says proves it, and nothing else.
     What the registry's credentials may not do, an administrator of the backend does; the error says what.
     """
-    invocation: Invocation = context.obj
-    if invocation.url:
-        raise CommandError("a hook is added from the configuration file: leave --url out, use --config")
+    invocation = only_here(context.obj, "a hook is added from the configuration file")
     from gateway.cli.local import configured
     from gateway.cli.registries import spec_of
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, get
+from gateway.cli.client import connect, get, only_here
 from gateway.cli.completion import registries
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import OK, CommandError, explain
@@ -60,9 +60,7 @@ def _remark(one: Mapping[str, Any]) -> None:
 @app.command("test")
 def test(context: typer.Context, name: Name) -> int:
     """Ask a configured registry's backend who it is, before anything is saved. Exit code 3 when it does not answer."""
-    invocation: Invocation = context.obj
-    if invocation.url:
-        raise CommandError("a registry is tested from the configuration file: leave --url out, use --config")
+    invocation = only_here(context.obj, "a registry is tested from the configuration file")
     found = probe(invocation, name)
     if not as_json(invocation, found):
         error = found.pop("error")
@@ -78,9 +76,7 @@ def test(context: typer.Context, name: Name) -> int:
 @app.command()
 def apply(context: typer.Context) -> None:
     """Bring registries, policies and who is who in line with the configuration file."""
-    invocation: Invocation = context.obj
-    if invocation.url:
-        raise CommandError("the file is applied beside the gateway's database: leave --url out, use --config")
+    invocation = only_here(context.obj, "the file is applied beside the gateway's database")
     from federation import schema
     from gateway.cli.local import configured
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.characters import inert
+from gateway.cli.client import only_here
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import as_json, ask, confirmed, emit_json, emit_line, say
@@ -109,8 +110,7 @@ def _toml(text: str) -> str:
 
 def serve(context: typer.Context) -> int:
     """Run the gateway: the worker, and the processes that answer the API. Ctrl-C ends it."""
-    if context.obj.url:
-        raise CommandError("serve starts a gateway here, from the configuration: leave --url out")
+    only_here(context.obj, "serve starts a gateway here, from the configuration")
     from gateway.logs import configure_logs
 
     try:
@@ -137,9 +137,7 @@ def serve(context: typer.Context) -> int:
 
 def migrate(context: typer.Context) -> None:
     """Bring the database to the schema of this version."""
-    invocation: Invocation = context.obj
-    if invocation.url:
-        raise CommandError("the database is migrated where its configuration is: leave --url out")
+    invocation = only_here(context.obj, "the database is migrated where its configuration is")
     from federation import schema
     from gateway.cli.local import configured
 
