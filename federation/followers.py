@@ -50,7 +50,7 @@ def nothing(_written_as: str, _generation: int, _into: Path) -> bool:
 
 
 class Follower(Protocol):
-    """Whatever follows."""
+    """What is kept in step with the change feed or the journal, such as an index."""
 
     def step(self) -> bool:
         """Take in one batch; False when there was nothing to do."""
@@ -84,7 +84,7 @@ class Projection(Follower, Protocol):
 
 
 class NewsSource(Protocol[T_co]):
-    """What is followed: the journal (`journal.log.source`)."""
+    """Reads what is followed, from a position on: the journal (`journal.log.source`)."""
 
     def __call__(self, connection: Connection, position: int, limit: int) -> Sequence[tuple[int, T_co]]:
         """At most `limit` of what comes after a position, in order, each with the position after it: how many entries

@@ -23,7 +23,7 @@ from federation.errors import InvalidRequestError, StateError, UnavailableError,
 
 if TYPE_CHECKING:
     from federation.catalogue.reader import Version
-    from federation.registries.connections import Connection, Connections
+    from federation.registries.connections import Connections, OpenAdapter
 
 
 class ArtifactReader:
@@ -76,7 +76,7 @@ class ArtifactReader:
             return connection.execute(query).one()
 
     @contextmanager
-    def _asked(self, registry: Row[Any]) -> "Iterator[Connection]":
+    def _asked(self, registry: Row[Any]) -> "Iterator[OpenAdapter]":
         """The connection to a registry, if it is still that one which answers."""
         with self._connections().to(registry) as connected:
             if registry.identity is not None:

@@ -57,7 +57,7 @@ class TableFrame(msgspec.Struct, frozen=True, kw_only=True, tag="table"):
 
 
 class RowsFrame(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
-    """Rows of the table that began last."""
+    """Some rows of a table: of that whose frame came last."""
 
     rows: Sequence[Sequence[Any]]
 
@@ -74,7 +74,7 @@ Frame = TableFrame | RowsFrame | EndFrame
 
 @dataclass(slots=True)
 class FrameWriter:
-    """Writes frames, and their digest at the end."""
+    """Writes a backup, frame by frame, and the digest of all of them at its end."""
 
     file: IO[bytes] | gzip.GzipFile
     digest: Any

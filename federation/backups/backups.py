@@ -33,7 +33,7 @@ __all__ = ["Backup", "BackupError", "Restored", "check", "make", "restore"]
 
 
 class Backup(NamedTuple):
-    """What a file holds."""
+    """A backup that was made or checked: what it is of, how many rows it has, and how large it is."""
 
     header: BackupHeader
     rows: int

@@ -89,7 +89,9 @@ class LaidOut:
 
 
 class Catalogue:
-    """Reads only; safe to share between threads."""
+    """Models, versions and endpoints, as the backends last showed them and as they were. Reads only; safe to share
+    between threads.
+    """
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads

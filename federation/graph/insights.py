@@ -61,7 +61,7 @@ class InsightAnswer:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a list is made from: the graph inside a view."""
+    """What the lists of insights are made from: the part of the graph that a caller may see."""
 
     connection: Connection
     snapshot: Snapshot

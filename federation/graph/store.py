@@ -20,7 +20,7 @@ NodeKey = tuple[int, int, str]
 
 
 class NodeState(NamedTuple):
-    """What a node carries besides its key."""
+    """What the graph knows of a node beside which one it is."""
 
     registry_id: int = 0
     stage: int = 0

@@ -57,7 +57,9 @@ NO_GRAPH = "the dependency graph is being built: who depends on it is not known 
 
 
 class Operations:
-    """The face of this room. Safe to share between threads."""
+    """Writes on backends: asking for them, showing what they would do, and what became of them. Safe to share between
+    threads.
+    """
 
     def __init__(
         self,

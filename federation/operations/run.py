@@ -52,7 +52,7 @@ from federation.operations.wanted import (
 from federation.poison import DEATHS, InHand
 from federation.registries.calls import AbandonedError
 from federation.registries.configured import RegistryError, lock
-from federation.registries.connections import Asked, Connection, Connections, ReplacedError
+from federation.registries.connections import Asked, Connections, OpenAdapter, ReplacedError
 
 log = Log(__name__)
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class OperationContext:
 
 @dataclass(slots=True)
 class Turn:
-    """Our turn at the operations of one registry."""
+    """The operations of one registry that this process carries out now, while its lease lasts."""
 
     context: OperationContext
     registry: Row[Any]
@@ -450,7 +450,7 @@ class Turn:
             answers = [TransientError(str(error)) for _ in wanted]
         return answers
 
-    def _made(self, connection: Connection, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
+    def _made(self, connection: OpenAdapter, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
         """As many of the answers as come before it has to be asked who answers."""
         try:
             if self.registry.identity is not None:

@@ -55,7 +55,7 @@ class Standing:
 
 
 class Policies:
-    """The face of this room. Safe to share between threads."""
+    """What a version needs for a stage: the policies that hold. Safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -199,7 +199,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One look, in one transaction."""
+    """Asks every policy about proposals, by what one transaction sees."""
 
     connection: Connection
     places: WriteTargets

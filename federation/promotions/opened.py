@@ -26,7 +26,7 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class OpenedPromotion:
-    """Nobody else changes it until the transaction ends."""
+    """A promotion that is being changed: its row is locked, so nobody else changes it until the transaction ends."""
 
     connection: Connection
     batch: Batch

@@ -34,7 +34,7 @@ class OutsideQuestion(NamedTuple):
 
 @dataclass(slots=True)
 class OutsideAnswers:
-    """Asks in threads of its own."""
+    """What promotions ask of backends and gates, in threads of its own: nobody waits for an answer here."""
 
     read: ReadNow
     gate: AskGate

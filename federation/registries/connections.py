@@ -32,8 +32,8 @@ class ReplacedError(RejectedError):
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
-    """An open adapter. Safe for several threads."""
+class OpenAdapter:
+    """The adapter of one registry, open for as long as somebody uses it. Safe for several threads."""
 
     registry: str
     generation: int
@@ -127,11 +127,11 @@ class Connections:
 
     adapters: Discovered
     abandoned: Abandoned = field(default_factory=Abandoned)
-    _open: dict[int, Connection] = field(default_factory=dict)
+    _open: dict[int, OpenAdapter] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def to(self, registry: Row[Any]) -> Iterator[Connection]:
+    def to(self, registry: Row[Any]) -> Iterator[OpenAdapter]:
         """The one to a registry, as its row configures it or a newer one does. Errors: `RegistryError`."""
         while True:
             connection = self._open.get(registry.id)
@@ -153,7 +153,7 @@ class Connections:
 
     def _replace(self, registry: Row[Any]) -> None:
         adapter, config = open_adapter(registry.name, registry.kind, registry.config, self.adapters)
-        made = Connection(
+        made = OpenAdapter(
             registry.name, registry.generation, adapter, config.call_timeout, self.abandoned
         )  # outside of the lock: a plugin may take its time
         with self._lock:

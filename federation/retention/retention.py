@@ -72,7 +72,7 @@ class _Ties(NamedTuple):
 
 
 class Retention:
-    """The face of this room. Safe to share between threads."""
+    """Archiving and deleting versions by rules. Safe to share between threads."""
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class _SharedRow(NamedTuple):
 
 
 class Sharing:
-    """Reads only; safe to share between threads."""
+    """The records of a registry as another gateway reads them. Reads only; safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

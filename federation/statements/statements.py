@@ -62,7 +62,7 @@ class ArtifactStatement(msgspec.Struct, frozen=True):
 
 
 class Statements:
-    """The face of this room. Safe to share between threads."""
+    """What signers, scanners and people state of versions. Safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

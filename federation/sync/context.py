@@ -30,7 +30,7 @@ from federation.poison import InHand, SetAsideError
 from federation.policies import bypasses
 from federation.registries.calls import StoppedError
 from federation.registries.configured import lock
-from federation.registries.connections import Connection, Connections
+from federation.registries.connections import Connections, OpenAdapter
 from federation.registries.opening import rules_of
 from federation.sync import absence
 from federation.sync.met import Met, forget
@@ -76,7 +76,7 @@ class CurrentRun:
     mark: Mark | None
     """Behind which page the scan goes on."""
     begun: datetime
-    connection: Connection
+    connection: OpenAdapter
     is_resumed: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The models of the page at hand that have a new key: former native id to present one."""

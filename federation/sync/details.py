@@ -23,7 +23,7 @@ from federation.database import micros, now, reading, writing
 from federation.journal.log import Batch
 from federation.logs import Log
 from federation.registries.calls import StoppedError
-from federation.registries.connections import Connection
+from federation.registries.connections import OpenAdapter
 from federation.sync.context import SyncContext
 from federation.sync.outcome import tell_unknown
 
@@ -84,7 +84,7 @@ def read_details(
 
 def _read_due(
     context: SyncContext,
-    connection: Connection,
+    connection: OpenAdapter,
     registry_id: int,
     limit: int,
     is_enough: Callable[[], bool],
@@ -144,7 +144,7 @@ def _begin(engine: Engine, rows: Sequence[Row[Any]]) -> None:
 
 
 def _read(
-    connection: Connection,
+    connection: OpenAdapter,
     rows: Sequence[Row[Any]],
     is_enough: Callable[[], bool],
     stopping: Callable[[], bool],
@@ -167,7 +167,7 @@ def _read(
 
 
 def _ask(
-    connection: Connection, rows: Sequence[Row[Any]], stopping: Callable[[], bool]
+    connection: OpenAdapter, rows: Sequence[Row[Any]], stopping: Callable[[], bool]
 ) -> list[Details | AdapterError]:
     """The details of each, one call after the other; fewer where one of them failed for now."""
     records = [codec.decode_version(row.body) for row in rows]

@@ -36,7 +36,7 @@ SHOWN_PER_TEAM = 3
 
 
 class Export(StrEnum):
-    """A form to hand on."""
+    """A form in which the graph is written for other programs."""
 
     CSV = "csv"
     DOT = "dot"

@@ -25,7 +25,7 @@ from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
-from federation.registries.connections import Connection, Connections
+from federation.registries.connections import Connections, OpenAdapter
 from federation.sync.context import SyncContext
 from federation.sync.run import run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
@@ -182,7 +182,7 @@ class Play:
         adapter._api.http._pool = self.server  # type: ignore[assignment]
         adapter._api.http._sleep = world.waits.append
         connections = Connections(world.adapters)
-        connections._open[world.registry_id] = Connection(
+        connections._open[world.registry_id] = OpenAdapter(
             "memory", world.registry().generation, adapter, config.call_timeout, connections.abandoned
         )
         world.context = SyncContext(world.engine, connections, Leases(f"worker-{len(self.runs)}"))
