@@ -1,12 +1,10 @@
 """Access: who am I, tokens, and grants."""
 
 from datetime import timedelta
-from typing import Any
 
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from federation.access import Permission
 from federation.identity.identity import Grant
 from gateway.api.access_out import (
     GrantIn,
@@ -19,10 +17,7 @@ from gateway.api.access_out import (
     secret_out,
     whoami_out,
 )
-from gateway.api.requests import GivenPrincipal, GivenWaypost, Ident, needs
-
-READ: dict[str, Any] = needs(Permission.READ)
-GRANT: dict[str, Any] = needs(Permission.GRANT)
+from gateway.api.requests import GRANT, READ, GivenPrincipal, GivenWaypost, Ident
 
 
 @get("/whoami", opt=READ, sync_to_thread=True)

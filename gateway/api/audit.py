@@ -1,6 +1,6 @@
 """The journal and its proofs, for those who may read all of it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -26,17 +26,16 @@ from gateway.api.journal_out import (
 )
 from gateway.api.out import JournalOut, journal_out
 from gateway.api.requests import (
+    AUDIT,
     WANTED,
     AnyRequest,
     GivenPrincipal,
     GivenWaypost,
     Number,
     OptionalNumber,
-    needs,
 )
 from gateway.names import names_in
 
-AUDIT: dict[str, Any] = needs(Permission.AUDIT)
 MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "csv": "text/csv",

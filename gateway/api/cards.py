@@ -3,13 +3,12 @@
 from litestar import get
 from litestar.params import FromPath
 
-from federation.access import Permission
 from gateway.api.out import CardOut, card_out
-from gateway.api.requests import GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, GivenView, GivenWaypost
 from gateway.parameters import read_reference
 
 
-@get("/cards/{ref:path}", opt=needs(Permission.READ), sync_to_thread=True)
+@get("/cards/{ref:path}", opt=READ, sync_to_thread=True)
 def show_card(ref: FromPath[str], waypost: GivenWaypost, view: GivenView) -> CardOut:
     """A version's model card: from the backend's own card, tags, and the sections of its description."""
     version = waypost.catalogue.version(view, read_reference(ref))

@@ -1,18 +1,14 @@
 """Keeping the journal: erasing a person beside it, and sealing old entries into an archive."""
 
-from typing import Any
-
 from litestar import post
 from litestar.params import FromQuery, JSONBody
 
 from federation.access import Permission
 from federation.erasure import erase
 from gateway.api.journal_out import ErasureIn, ErasureOut, SealIn, SealOut, seal_out
-from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, needs
+from gateway.api.requests import AUDIT, AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.parameters import read_time
 from gateway.problems import ProblemError
-
-AUDIT: dict[str, Any] = needs(Permission.AUDIT)
 
 
 @post("/audit/erasures", opt=AUDIT, sync_to_thread=True, status_code=200)

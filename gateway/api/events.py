@@ -10,17 +10,24 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from federation.access import Permission, View
+from federation.access import View
 from federation.events.events import NEWEST, Events, Selected, Watched
 from gateway.api import formats
 from gateway.api.events_out import ChangesOut, EventsOut, WatchesOut, WatchIn, changes_out, events_out
-from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, Limit, needs
+from gateway.api.requests import (
+    READ,
+    AnyRequest,
+    GivenPrincipal,
+    GivenView,
+    GivenWaypost,
+    Ident,
+    Limit,
+)
 from gateway.api.rows import changes_csv
 from gateway.meant import selector_meant
 from gateway.parameters import read_since
 from gateway.streams import kept_open, rounds
 
-READ: dict[str, Any] = needs(Permission.READ)
 STREAM = "text/event-stream"
 LONGEST = 3600.0
 """Seconds after which a stream ends; its client goes on where it was."""

@@ -33,14 +33,22 @@ from gateway.api.graph_out import (
     dependency_out,
     insights_out,
 )
-from gateway.api.requests import AnyRequest, Depth, GivenPrincipal, GivenView, GivenWaypost, Limit, needs
+from gateway.api.requests import (
+    DECLARE,
+    READ,
+    AnyRequest,
+    Depth,
+    GivenPrincipal,
+    GivenView,
+    GivenWaypost,
+    Limit,
+    needs,
+)
 from gateway.meant import reference_meant
 from gateway.parameters import read_edge, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
-READ: dict[str, Any] = needs(Permission.READ)
-DECLARE: dict[str, Any] = needs(Permission.DECLARE)
 POSITION = "Waypost-Position"
 Drawn = Annotated[Format | None, Parameter(description="instead of the Accept header")]
 DRAWN = ("json", "csv", "dot", "svg")

@@ -15,7 +15,7 @@ from federation.events.events import Webhook
 from federation.health import Part
 from federation.registries.registries import RegistryState
 from gateway import ending
-from gateway.api.requests import PUBLIC, GivenPrincipal, GivenWaypost, needs
+from gateway.api.requests import PUBLIC, READ, GivenPrincipal, GivenWaypost
 from gateway.outlook import table
 from gateway.waypost import Waypost
 
@@ -72,7 +72,7 @@ def ready(waypost: GivenWaypost) -> Response[ReadyOut]:
     return Response(found, status_code=503 if problems else 200, headers={"Cache-Control": "no-store"})
 
 
-@get("/metrics", opt=needs(Permission.READ), sync_to_thread=True, include_in_schema=False)
+@get("/metrics", opt=READ, sync_to_thread=True, include_in_schema=False)
 def metrics(waypost: GivenWaypost, principal: GivenPrincipal) -> Response[bytes]:
     """Prometheus metrics: of this process's requests, and of every registry, for who may read everything."""
     principal.require(Permission.READ, None, "everything")

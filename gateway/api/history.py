@@ -6,16 +6,15 @@ from litestar import Response, get
 from litestar.params import FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 
-from federation.access import Permission
 from federation.database import now
 from federation.files import blocks
 from gateway.api import formats
 from gateway.api.history_out import Stage, held_csv, production_out
-from gateway.api.requests import GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, GivenView, GivenWaypost
 from gateway.parameters import read_as_of
 
 
-@get("/production", opt=needs(Permission.READ), sync_to_thread=True, operation_class=formats.TableOperation)
+@get("/production", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
 def show_production(
     waypost: GivenWaypost,
     view: GivenView,

@@ -2,12 +2,11 @@
 
 from litestar import get
 
-from federation.access import Permission
 from gateway.api.hooks_out import HooksOut
-from gateway.api.requests import GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, GivenView, GivenWaypost
 
 
-@get("/hooks", opt=needs(Permission.READ), sync_to_thread=True)
+@get("/hooks", opt=READ, sync_to_thread=True)
 def list_hooks(waypost: GivenWaypost, view: GivenView) -> HooksOut:
     """What backends announced by themselves, and what they did not."""
     return HooksOut(waypost.hooks.list(view))

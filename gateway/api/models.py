@@ -6,7 +6,6 @@ from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from federation.access import Permission
 from federation.catalogue.catalogue import SampleRequest, Validation
 from federation.errors import UnknownError
 from federation.search.answer import SimilarAnswer
@@ -22,13 +21,13 @@ from gateway.api.out import (
     version_out,
 )
 from gateway.api.requests import (
+    READ,
     AnyRequest,
     GivenPrincipal,
     GivenView,
     GivenWaypost,
     Limit,
     OptionalIdent,
-    needs,
     provide_waypost,
 )
 from gateway.api.statements_out import (
@@ -47,7 +46,6 @@ STATEMENTS, COMMENTS, SIMILAR, VALIDATE = TAILS
 References = Annotated[
     list[str], QueryParameter(name="ref", description="two to eight versions, each by a `ref` of its own")
 ]
-READ: dict[str, Any] = needs(Permission.READ)
 
 
 @get("/models/{ref:path}", opt=READ, sync_to_thread=True)

@@ -33,12 +33,11 @@ from gateway.api.operations_out import (
     operations_out,
     plan_out,
 )
-from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
+from gateway.api.requests import READ, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
 from gateway.intents import ask
 from gateway.parameters import read_etags, read_reference
 from gateway.waypost import Waypost
 
-READ: dict[str, Any] = needs(Permission.READ)
 Key = Annotated[
     str | None,
     HeaderParameter(

@@ -1,16 +1,10 @@
 """Who is known here and who is signed in: locking somebody out, and ending sessions."""
 
-from typing import Any
-
 from litestar import delete, get, post
 from litestar.params import FromPath
 
-from federation.access import Permission
 from gateway.api.access_out import EndedOut, PrincipalsOut, SessionsOut
-from gateway.api.requests import GivenPrincipal, GivenWaypost, needs
-
-READ: dict[str, Any] = needs(Permission.READ)
-GRANT: dict[str, Any] = needs(Permission.GRANT)
+from gateway.api.requests import GRANT, READ, GivenPrincipal, GivenWaypost
 
 
 @get("/principals", opt=GRANT, sync_to_thread=True)

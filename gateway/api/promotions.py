@@ -26,12 +26,18 @@ from gateway.api.promotions_out import (
     seen_out,
     survey_out,
 )
-from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
+from gateway.api.requests import (
+    APPROVE,
+    READ,
+    GivenPrincipal,
+    GivenView,
+    GivenWaypost,
+    Ident,
+    OptionalIdent,
+    needs,
+)
 from gateway.meant import reference_meant
 from gateway.parameters import read_reference
-
-READ: dict[str, Any] = needs(Permission.READ)
-APPROVE: dict[str, Any] = needs(Permission.APPROVE)
 
 
 @get("/policies", opt=READ, sync_to_thread=True)

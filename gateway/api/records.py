@@ -1,16 +1,14 @@
 """Whole records, registry by registry: what another gateway reads of this one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import get
 from litestar.params import FromPath, FromQuery, Parameter
 
-from federation.access import Permission
 from federation.sharing.sharing import Sharing
 from gateway.api.records_out import RecordsOut, read_key, records_out
-from gateway.api.requests import GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, GivenView, GivenWaypost
 
-READ: dict[str, Any] = needs(Permission.READ)
 MostRecords = Annotated[int, Parameter(ge=1, le=1000)]
 Since = Annotated[str | None, Parameter(description="The `since` of an answer: only what changed after it.")]
 OneKey = Annotated[str | None, Parameter(description="The record with this key: base64url of KIND:ID.")]

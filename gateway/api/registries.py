@@ -1,12 +1,9 @@
 """Registries and their synchronisation."""
 
-from typing import Any
-
 from litestar import Response, get, post, put
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from federation.access import Permission
 from gateway.api.registries_out import (
     ConfirmedOut,
     ForgottenOut,
@@ -21,10 +18,7 @@ from gateway.api.registries_out import (
     registries_out,
     sync_out,
 )
-from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, Ident, needs
-
-READ: dict[str, Any] = needs(Permission.READ)
-SYNC: dict[str, Any] = needs(Permission.SYNC)
+from gateway.api.requests import GRANT, READ, SYNC, GivenPrincipal, GivenView, GivenWaypost, Ident
 
 
 @get("/registries", opt=READ, sync_to_thread=True)
@@ -66,7 +60,7 @@ def confirm_identity(
 
 @post(
     "/registries/{name:str}/forget",
-    opt=needs(Permission.GRANT),
+    opt=GRANT,
     status_code=200,
     responses={204: ResponseSpec(None, description="it is forgotten")},
     sync_to_thread=True,

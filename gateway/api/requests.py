@@ -72,6 +72,13 @@ def needs(permission: Permission) -> dict[str, Any]:
 
 PUBLIC: dict[str, Any] = {"permission": None}
 """The declaration of a route that everybody may use."""
+READ = needs(Permission.READ)
+GRANT = needs(Permission.GRANT)
+AUDIT = needs(Permission.AUDIT)
+APPROVE = needs(Permission.APPROVE)
+DECLARE = needs(Permission.DECLARE)
+SYNC = needs(Permission.SYNC)
+SUBSCRIBE = needs(Permission.SUBSCRIBE)
 
 
 def routes_in(*modules: ModuleType) -> list[HTTPRouteHandler]:

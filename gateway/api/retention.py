@@ -6,12 +6,12 @@ from litestar import get, post
 from litestar.params import FromQuery, JSONBody, Parameter
 
 from federation.access import Permission
-from gateway.api.requests import GivenPrincipal, GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, GivenPrincipal, GivenView, GivenWaypost, needs
 from gateway.api.retention_out import AppliedOut, RetentionIn, RetentionOut, retention_out
 from gateway.parameters import read_reference
 
 
-@get("/retention", opt=needs(Permission.READ), sync_to_thread=True)
+@get("/retention", opt=READ, sync_to_thread=True)
 def plan_retention(
     waypost: GivenWaypost,
     view: GivenView,

@@ -6,12 +6,10 @@ import msgspec
 from litestar import MediaType, Response, get
 from litestar.params import FromQuery, Parameter
 
-from federation.access import Permission
 from federation.search.answer import Group, SearchAnswer, SearchRequest, Suggestion
 from federation.search.fields import FIELDS, facet_names
-from gateway.api.requests import GivenView, GivenWaypost, Limit, needs
+from gateway.api.requests import READ, GivenView, GivenWaypost, Limit
 
-READ: dict[str, Any] = needs(Permission.READ)
 LONGEST = 2000
 """Characters of a reference that are looked at while it is typed."""
 Query = Annotated[

@@ -1,15 +1,10 @@
 """Saved searches."""
 
-from typing import Any
-
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from federation.access import Permission
-from gateway.api.requests import GivenPrincipal, GivenWaypost, needs
+from gateway.api.requests import READ, GivenPrincipal, GivenWaypost
 from gateway.api.searches_out import SavedSearchOut, SearchesOut, SearchIn, search_out, searches_out
-
-READ: dict[str, Any] = needs(Permission.READ)
 
 
 @get("/searches", opt=READ, sync_to_thread=True)

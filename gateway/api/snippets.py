@@ -3,14 +3,13 @@
 from litestar import get
 from litestar.params import FromPath
 
-from federation.access import Permission
 from gateway.api.out import SnippetsOut
-from gateway.api.requests import AnyRequest, GivenView, GivenWaypost, needs
+from gateway.api.requests import READ, AnyRequest, GivenView, GivenWaypost
 from gateway.loading import how_to_load
 from gateway.parameters import read_reference
 
 
-@get("/snippets/{ref:path}", opt=needs(Permission.READ), sync_to_thread=True)
+@get("/snippets/{ref:path}", opt=READ, sync_to_thread=True)
 def show_snippets(
     request: AnyRequest, ref: FromPath[str], waypost: GivenWaypost, view: GivenView
 ) -> SnippetsOut:

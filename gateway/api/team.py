@@ -1,18 +1,16 @@
 """What a team has to look at, as lists."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery, Parameter
 
-from federation.access import Permission
 from gateway.api import formats
 from gateway.api.formats import Listed
-from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, needs
+from gateway.api.requests import READ, AnyRequest, GivenPrincipal, GivenWaypost
 from gateway.api.rows import team_csv
 from gateway.team import TeamListOut, TeamOut, TeamOverview, team_out
 
-READ: dict[str, Any] = needs(Permission.READ)
 Rows = Annotated[int, Parameter(ge=1, le=200, description="at most so many rows of each list")]
 
 

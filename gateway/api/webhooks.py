@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
-from federation.access import Permission
 from federation.events.events import State
 from gateway.api.events_out import (
     DeliveriesOut,
@@ -22,10 +21,8 @@ from gateway.api.events_out import (
     deliveries_out,
     tested_out,
 )
-from gateway.api.requests import GivenPrincipal, GivenWaypost, Ident, Limit, needs
+from gateway.api.requests import SUBSCRIBE, GivenPrincipal, GivenWaypost, Ident, Limit
 from gateway.meant import selector_meant
-
-SUBSCRIBE: dict[str, Any] = needs(Permission.SUBSCRIBE)
 
 
 @get("/webhooks", opt=SUBSCRIBE, sync_to_thread=True)
