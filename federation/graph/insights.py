@@ -197,7 +197,7 @@ def unresolved(sight: Sight) -> Found:
 
 
 def _wanted(row: Any, reason: str) -> str:
-    return f"{kind_word(row.kind)} {row.wanted}" + (f" ({reason})" if reason else "")
+    return f"{kind_word(row.kind).replace('_', ' ')} {row.wanted}" + (f" ({reason})" if reason else "")
 
 
 def duplicates(sight: Sight) -> Found:

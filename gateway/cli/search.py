@@ -192,7 +192,11 @@ def _tell_understood(answer: Mapping[str, Any]) -> None:
     if answer.get("relaxed"):
         say(f"left out: {inert(', '.join(answer['relaxed']))} (--strict: nothing)")
     for one in answer.get("unknown", ()):
-        near = f": the nearest are {inert(', '.join(one['nearest']))}" if one["nearest"] else ""
+        near = (
+            f": the nearest {'is' if len(one['nearest']) == 1 else 'are'} {inert(', '.join(one['nearest']))}"
+            if one["nearest"]
+            else ""
+        )
         say(f"nothing has {inert(one['qualifier'])}{near}")
     if answer.get("by_meaning"):
         say("what is close in meaning stands among what has some of the words")

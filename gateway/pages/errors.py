@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from federation.access import ROLES
 from gateway.api.requests import AnyRequest
 from gateway.meant import of_request
 from gateway.pages.page import page
@@ -27,6 +28,9 @@ HEADS = {
     500: "Something went wrong inside Waypost",
     503: "Not ready yet",
 }
+
+NUMBERED = frozenset({"promotions", "operations", "webhooks"})
+"""Lists of what has a number and no name."""
 
 
 def wants_page(request: AnyRequest) -> bool:
@@ -55,6 +59,8 @@ def handle_page(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def error_page(request: AnyRequest, problem: ProblemError) -> Response[str]:
     """The page of an error."""
+    area = request.url.path.split("/")[1]
+    denied = request.scope["state"].get("denied")
     made = page(
         request,
         "error.html",
@@ -63,6 +69,8 @@ def error_page(request: AnyRequest, problem: ProblemError) -> Response[str]:
         problem=problem,
         known=problem.more.get("known"),
         candidates=problem.more.get("candidates", ()),
+        listed=f"/{area}" if area in NUMBERED else "",
+        roles=[role for role, allowed in ROLES.items() if denied and denied.permission in allowed],
         request_id=request.scope.get("state", {}).get("request_id", ""),
     )
     made.headers.update(problem.headers)

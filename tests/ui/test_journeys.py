@@ -93,7 +93,8 @@ def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop
             banner = seen.page.locator(".banner", has_text="search")
             assert "cannot be read right now" in banner.inner_text()
             banner.get_by_role("link", name="See why").click()
-            assert "connection refused" in seen.page.inner_text(".mistake")
+            why = seen.page.inner_text(".mistake")
+            assert "It cannot be read. the shop does not answer: connection refused" in why
             down.unlink()
             seen.page.get_by_role("button", name="Try again now").click()
             seen.page.wait_for_url("**/syncs/**")

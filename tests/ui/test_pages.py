@@ -106,6 +106,14 @@ def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, look
         assert seen.axe() == []
 
 
+REACHED = """() => {
+  const link = document.activeElement, holder = link.closest(".drawing, .picture");
+  if (!holder || link === holder) return null;
+  const node = link.getBoundingClientRect(), frame = holder.getBoundingClientRect();
+  return { text: link.textContent, whole: node.left > frame.left - 3 && node.right < frame.right + 3
+    && node.top > frame.top - 3 && node.bottom < frame.bottom + 3 };
+}"""
+"""Which link of a graph has the focus, and whether it is shown whole."""
 PAPER = 718
 """The width in pixels of what a browser prints on, of A4 with its margins."""
 
@@ -200,6 +208,22 @@ def test_results_and_suggestions_come_while_typing(seen: Visit) -> None:
     seen.page.wait_for_url("**q=stage%3Aproduction**")
     seen.page.wait_for_selector(".facets a[aria-current]")
     assert seen.page.locator(".hit .stage-production").count() > 5
+
+
+@pytest.mark.parametrize("path", ["/impact/search/encoder:3?action=archive", "/graph/search/encoder:3"])
+def test_what_the_keyboard_reaches_in_a_graph_is_inside_of_what_is_seen(seen: Visit, path: str) -> None:
+    seen.look(390, "light")
+    seen.go(path)
+    seen.page.locator("svg .node a").first.focus()
+    seen.page.keyboard.press("Shift+Tab")
+    seen.page.keyboard.press("Tab")
+    reached, hidden = 0, []
+    while found := seen.page.evaluate(REACHED):
+        reached += 1
+        hidden += [] if found["whole"] else [found["text"]]
+        seen.page.keyboard.press("Tab")
+    assert reached > 10
+    assert hidden == []
 
 
 def test_a_graph_can_be_zoomed_and_walked(seen: Visit) -> None:

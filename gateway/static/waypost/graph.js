@@ -29,6 +29,14 @@
       const frame = svg.getBoundingClientRect(), unit = scale();
       zoom(event.deltaY < 0 ? 1.15 : 0.87, box[0] + box[2] / 2 + (event.clientX - frame.left - frame.width / 2) * unit, box[1] + box[3] / 2 + (event.clientY - frame.top - frame.height / 2) * unit);
     }, { passive: false });
+    svg.addEventListener("focusin", (event) => {
+      if (!event.target.matches(":focus-visible")) return;
+      const node = event.target.getBoundingClientRect(), frame = svg.getBoundingClientRect(), unit = scale();
+      const beyond = (low, high, from, to) => (low < from ? low - from : Math.max(0, high - to)) * unit;
+      box[0] += beyond(node.left, node.right, frame.left, frame.right);
+      box[1] += beyond(node.top, node.bottom, frame.top, frame.bottom);
+      show();
+    });
     let from = null, moved = false;
     svg.addEventListener("pointerdown", (event) => { from = [event.clientX, event.clientY]; moved = false; holder.dataset.used = "1"; });
     svg.addEventListener("pointermove", (event) => {

@@ -16,6 +16,10 @@
     all[at].scrollIntoView({ block: "nearest" });
   }
 
+  document.addEventListener("focusin", (event) => {
+    const link = event.target.closest(".picture a");
+    if (link?.matches(":focus-visible")) link.scrollIntoView({ block: "nearest", inline: "center" });
+  });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const help = document.getElementById("help");

@@ -61,7 +61,7 @@ def test_unresolved_is_what_nobody_knows_or_may_see(chain: Chain) -> None:
     assert lines(chain, "unresolved") == []
     mine = View.of([chain.estate.ids["search"]])
     expected: list[tuple[str, int, str, list[str]]] = [
-        ("search/search-blend:7", 1, "depends_on ranking/ranker:5", [])
+        ("search/search-blend:7", 1, "depends on ranking/ranker:5", [])
     ]
     assert lines(chain, "unresolved", mine) == expected
 

@@ -256,4 +256,4 @@ def test_the_command_line_says_what_was_understood(
     assert "nothing fits, these come near:" in printed.err
     assert "click-classifier" in printed.out
     assert run(["search", "stage:prod", "--url", gateway.url]) == 0
-    assert "nothing has stage:prod: the nearest are stage:production" in capfd.readouterr().err
+    assert "nothing has stage:prod: the nearest is stage:production" in capfd.readouterr().err

@@ -126,3 +126,13 @@ def test_lists_of_a_large_graph_are_shown_as_soon_as_they_are_counted(shut: Gate
         assert [item["ref"] for item in exact["items"]] == []
     finally:
         shut.waypost.lists.small = SMALL
+
+
+def test_who_may_not_is_told_which_role_may_and_what_has_a_number_leads_to_its_list(shut: Gate) -> None:
+    token = shut.token("reader-of-pages", ("viewer", "*"))
+    refused = shut.ask("GET", "/audit", token=token, headers=PAGE)
+    assert refused.status_code == 403
+    assert "for the role auditor; " in refused.text
+    missing = shut.ask("GET", "/promotions/5", token=token, headers=PAGE)
+    assert missing.status_code == 404
+    assert '<a href="/promotions">what is there</a>' in missing.text
