@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, or_
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_
 
 from adapters import ModelRecord
 from federation import tables
@@ -14,10 +14,28 @@ from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import SUMMARY, held_then, incarnation_of, latest_model, newest_of, of_then
 from federation.errors import GoneError
+from federation.prepared import Prepared, among
 from federation.references import Reference, decode_part, encode_part
 
 _versions = tables.version.c
-_RELIED_ON = or_(_versions.stage.in_(("production", "staging")), _versions.deployed)
+_RELIED_ON = or_(
+    _versions.stage.in_(("production", "staging")), _versions.deployed, among(_versions.version, "named")
+)
+
+
+class _Versions:
+    """What is asked of the versions of one model (`model`, its id)."""
+
+    def __init__(self, *conditions: ColumnElement[bool]) -> None:
+        its = SUMMARY.where(_versions.model_id == bindparam("model", 0), *conditions)
+        self.all, self.count = Prepared(its), Prepared(its.with_only_columns(func.count().label("total")))
+        newest, relied_on = (newest_of(some, bindparam("newest", 1)) for some in (its, its.where(_RELIED_ON)))
+        chosen = its.where(or_(newest, and_(_RELIED_ON, relied_on)))
+        self.newest = Prepared(chosen.add_columns(_RELIED_ON.label("is_relied_on")))
+        """Those that may be the `newest` so many, of all and of those that are relied on: `named` are relied on."""
+
+
+_LIVING, _WITH_DELETED = _Versions(_versions.deleted_at.is_(None)), _Versions()
 
 
 class Summary(NamedTuple):
@@ -83,21 +101,17 @@ def read_model(
 def _with_versions(connection: Connection, row: Row[Any], newest: int | None) -> Model:
     """The model of a row, with its versions, or the newest of them and those that are relied on."""
     record = codec.decode_model(row.body)
-    versions = SUMMARY.where(_versions.model_id == row.id)
-    if row.deleted_at is None:
-        versions = versions.where(_versions.deleted_at.is_(None))
     if newest == 0:
         return as_model(row, record, [])
+    its = _LIVING if row.deleted_at is None else _WITH_DELETED
     if newest is None:
-        return as_model(row, record, connection.execute(versions))
-    named = _versions.version.in_(sorted({encode_part(one) for one in record.aliases.values()}))
-    relied_on = or_(_RELIED_ON, named)
-    chosen = or_(newest_of(versions, newest), and_(relied_on, newest_of(versions.where(relied_on), newest)))
-    query = versions.where(chosen).add_columns(relied_on.label("is_relied_on"))
-    found = sorted(connection.execute(query), key=age, reverse=True)
+        return as_model(row, record, its.all.rows(connection, model=row.id))
+    named = sorted({encode_part(one) for one in record.aliases.values()})
+    rows = its.newest.rows(connection, model=row.id, named=named, newest=newest)
+    found = sorted(rows, key=age, reverse=True)
     held = [one for one in found if one.is_relied_on][:newest]
     few = {one.id: one for one in (*found[:newest], *held)}
-    total = connection.execute(versions.with_only_columns(func.count())).scalar_one()
+    [(total,)] = its.count.bare(connection, model=row.id)
     return as_model(row, record, few.values(), total=total)
 
 

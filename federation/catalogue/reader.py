@@ -185,7 +185,7 @@ def _lives(connection: Connection, named: ColumnElement[bool]) -> bool:
     return connection.execute(query.where(named, _models.deleted_at.is_(None))).first() is not None
 
 
-def newest_of(versions: Select[Any], count: int) -> ColumnElement[bool]:
+def newest_of(versions: Select[Any], count: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Which of some versions may be among the `count` newest: `age` decides between those that are as old as the last
     of them.
     """

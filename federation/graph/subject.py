@@ -23,7 +23,7 @@ from federation.graph.resolve import CHUNK, Incarnation, choose, chunks, lives
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind
-from federation.prepared import COMPILED, Statement, begins, cursor_of, prepare
+from federation.prepared import COMPILED, Prepared, Statement, begins, cursor_of, prepare
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
 from federation.registry_names import former_names
 
@@ -126,25 +126,37 @@ def _meaning(dialect: Dialect, places: int) -> Statement:
     return prepare(dialect, select(tables.node).where(tables.node.c.means.in_(meant)))
 
 
+_node = tables.node.c
+_OF_MODEL = Prepared(
+    select(_node.id, _node.kind)
+    .where(
+        or_(
+            and_(
+                _node.kind == NodeKind.VERSION,
+                _node.scope.in_(
+                    select(spine.version.c.id).where(spine.version.c.model_id == bindparam("model", 0))
+                ),
+                ~_node.gone,
+            ),
+            and_(_node.kind.in_(SELECTORS), _node.scope == bindparam("model", 0)),
+        )
+    )
+    .order_by(_node.id)
+)
+"""Nodes of the living versions of a model, and its selectors."""
+
+
 def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
     """Start from a reference. An alias or stage stands for the version it means, unless `selector`: then for itself.
 
     A whole model stands for all its living versions and its selectors. Errors: `UnknownError`.
     """
-    node, version = tables.node.c, spine.version.c
     row = _located(connection, view, ref)
     found = row.id
     if row.kind == NodeKind.MODEL:
-        own = select(version.id).where(version.model_id == row.scope)
-        living = select(node.id, node.kind).where(
-            or_(
-                and_(node.kind == NodeKind.VERSION, node.scope.in_(own), ~node.gone),
-                and_(node.kind.in_(SELECTORS), node.scope == row.scope),
-            )
-        )
-        rows = connection.execute(living.order_by(node.id)).all()
-        versions = tuple(one.id for one in rows if one.kind == NodeKind.VERSION)
-        return Subject(str(ref), tuple(one.id for one in rows), versions, ref)
+        rows = _OF_MODEL.bare(connection, model=row.scope)
+        versions = tuple(one for one, kind in rows if kind == NodeKind.VERSION)
+        return Subject(str(ref), tuple(one for one, _ in rows), versions, ref)
     if row.kind == NodeKind.VERSION:
         own_name = str(ref if ref.registry == row.present else replace(ref, registry=row.present))
         name = Named(own_name, "version", row.present, row.team, row.said, row.gone, row.scope)
