@@ -238,6 +238,18 @@ def aliases_of(body: str) -> dict[str, str]:
     return _aliases.decode(body).aliases
 
 
+class _Owned(msgspec.Struct):
+    owner: str | None = None
+
+
+_owned = msgspec.json.Decoder(_Owned)
+
+
+def owner_of(body: str) -> str | None:
+    """The owner of a model or version from its `body`, without decoding the rest."""
+    return _owned.decode(body).owner
+
+
 class _Files(msgspec.Struct):
     artifact_uri: str | None = None
 

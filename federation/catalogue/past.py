@@ -4,7 +4,7 @@ A sync sees intervals, so what held at a time is *certain* where it had begun by
 *possible* where the time lies inside the interval of its begin or end.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -19,7 +19,7 @@ from federation.catalogue.models import Model, with_versions_then
 from federation.catalogue.reader import find_model, incarnation_of
 from federation.database import UTCTime, micros
 from federation.errors import UnknownError
-from federation.prepared import Statement, cursor_of, prepare
+from federation.prepared import Prepared, Statement, among, cursor_of, prepare
 from federation.references import Reference, decode_part
 from federation.standby import Reads
 
@@ -86,7 +86,7 @@ def read_held(
         skip = 0
         if len(found) == limit:
             break
-    rows = {row.id: row for row in connection.execute(_whole(found))}
+    rows = {row.id: row for row in _WHOLE.rows(connection, ids=found)}
     return [_held(rows[id_], at) for id_ in found]
 
 
@@ -114,26 +114,26 @@ def _picks(dialect: Dialect) -> HeldPicks:
     )
 
 
-def _whole(ids: Sequence[int]) -> Select[Any]:
-    """These spans, with what is told of each."""
-    spans, versions = tables.span.c, tables.version.c
-    models, registries = tables.model.c, tables.registry.c
-    return (
-        select(
-            tables.span,
-            versions.version,
-            versions.native_id,
-            models.name,
-            registries.name.label("registry"),
-            registries.team,
-            versions.body,
-            models.body.label("model_body"),
-        )
-        .join(tables.version, versions.id == spans.version_id)
-        .join(tables.model, models.id == spans.model_id)
-        .join(tables.registry, registries.id == spans.registry_id)
-        .where(spans.id.in_(ids))
+_spans, _versions, _models, _registries = (
+    table.c for table in (tables.span, tables.version, tables.model, tables.registry)
+)
+_WHOLE = Prepared(
+    select(
+        tables.span,
+        _versions.version,
+        _versions.native_id,
+        _models.name,
+        _registries.name.label("registry"),
+        _registries.team,
+        _versions.body,
+        _models.body.label("model_body"),
     )
+    .join(tables.version, _versions.id == _spans.version_id)
+    .join(tables.model, _models.id == _spans.model_id)
+    .join(tables.registry, _registries.id == _spans.registry_id)
+    .where(among(_spans.id, "ids"))
+)
+"""Spans by id, with what is told of each."""
 
 
 def _chosen(view: View, registry: str | None, team: str | None) -> Select[int]:
@@ -172,5 +172,5 @@ def _held(row: Any, at: datetime) -> HeldStage:
         row.source,
         row.began_actor,
         row.ended_actor,
-        codec.decode_version(row.body).owner or codec.decode_model(row.model_body).owner,
+        codec.owner_of(row.body) or codec.owner_of(row.model_body),
     )
