@@ -23,7 +23,7 @@ _RELIED_ON = or_(
 )
 
 
-class _Versions:
+class _QueriesOfModel:
     """What is asked of the versions of one model (`model`, its id)."""
 
     def __init__(self, *conditions: ColumnElement[bool]) -> None:
@@ -35,7 +35,7 @@ class _Versions:
         """Those that may be the `newest` so many, of all and of those that are relied on: `named` are relied on."""
 
 
-_LIVING, _WITH_DELETED = _Versions(_versions.deleted_at.is_(None)), _Versions()
+_LIVING, _WITH_DELETED = _QueriesOfModel(_versions.deleted_at.is_(None)), _QueriesOfModel()
 
 
 class Summary(NamedTuple):

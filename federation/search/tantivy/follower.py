@@ -20,7 +20,7 @@ from federation.followers import Fetch, Linked, nothing
 from federation.logs import Log
 from federation.search.document import Document
 from federation.search.source import ChangeSet, DocumentSource
-from federation.search.tantivy import encoding, folder, queries
+from federation.search.tantivy import apart, folder, queries
 from federation.search.tantivy.folder import DamagedIndexError, Generation, IndexMissingError
 from federation.search.tantivy.schema import SCHEMA
 from federation.search.vectors.embedding import embedding
@@ -276,7 +276,7 @@ def _delete(writer: tantivy.IndexWriter, field: str, ids: Collection[int]) -> No
 def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
     """Errors of the engine are ours, those of the source pass. The engine lets go of the interpreter while it reads a
     text, so the next ones are made meanwhile."""
-    texts, waiting = encoding.encode(documents), deque[Future[None]]()
+    texts, waiting = apart.encode(documents), deque[Future[None]]()
     batch = list(islice(texts, BATCH))
     if len(batch) < BATCH:  # most changes: a thread would cost more than it saves
         _add_texts(writer, batch)
