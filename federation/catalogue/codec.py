@@ -345,14 +345,14 @@ def _check(record: Record) -> None:
             check_part("version", record.version)
             _check_key("model's native id", record.model.native_id)
             if record.creator:
-                _check_length("creator", record.creator, KEY_LIMIT)
+                _check_length("creator", record.creator)
         case EndpointRecord():
             if not record.name:
                 raise ValueError("its name is missing")
             for share in record.traffic:
                 _check_key("version's native id", share.version.native_id)
     if owner := getattr(record, "owner", None):
-        _check_length("owner", owner, KEY_LIMIT)
+        _check_length("owner", owner)
     for time in (record.created_at, record.updated_at):
         if time is not None and time.tzinfo is None:
             raise ValueError("it has a time without a zone")
@@ -397,9 +397,9 @@ def _check_key(what: str, native_id: str) -> None:
     if not native_id or "\0" in native_id:
         raise ValueError(f"its {what} is empty or holds U+0000")
     if len(native_id) * 4 > KEY_LIMIT:
-        _check_length(what, native_id, KEY_LIMIT)
+        _check_length(what, native_id)
 
 
-def _check_length(what: str, text: str, most: int) -> None:
-    if len(text) * 4 > most and (size := len(text.encode())) > most:
-        raise ValueError(f"its {what} has {size} bytes, more than {most}")
+def _check_length(what: str, text: str) -> None:
+    if len(text) * 4 > KEY_LIMIT and (size := len(text.encode())) > KEY_LIMIT:
+        raise ValueError(f"its {what} has {size} bytes, more than {KEY_LIMIT}")

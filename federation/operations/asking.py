@@ -15,7 +15,6 @@ from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version, as_version, is_bare
-from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, StateError, UnknownError
 from federation.operations import foresight, staging
 from federation.operations.admission import WriteTarget, WriteTargets, check_match, decides_stage, place_of
@@ -41,7 +40,7 @@ from federation.operations.wanted import (
 from federation.policies.guard import guards
 from federation.policies.policy import Policy
 from federation.references import Reference
-from federation.registries.states import read_registries
+from federation.registries.states import read_registry
 
 
 class ExistsError(StateError):
@@ -204,7 +203,7 @@ class Asking:
 
     def _room_for(self, reference: Reference) -> Located:
         """Where a version is registered, with its model if there is one."""
-        registry = read_registries(self.connection, self.principal.view, now(), name=reference.registry)[0]
+        registry = read_registry(self.connection, self.principal.view, reference.registry)
         ref = Reference(registry.name, reference.model)
         try:
             found = read_model(self.connection, self.principal.view, ref, newest=0)

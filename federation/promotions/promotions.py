@@ -44,7 +44,7 @@ from federation.promotions.responses import PromotionResponse, VoidError, Word
 from federation.promotions.tables import promotion, report
 from federation.references import STAGES, Reference, parse
 from federation.registries.configured import lock
-from federation.registries.states import read_registries
+from federation.registries.states import read_registry
 
 if TYPE_CHECKING:
     from federation.graph.graph import Graph
@@ -183,7 +183,7 @@ class Promotions:
         """What registers a version elsewhere. Errors: `UnknownError`, `StateError`, `InvalidRequestError`."""
         name, _, model = into.partition("/")
         version = proposal.version
-        registry = read_registries(judge.connection, principal.view, now(), name=name)[0]
+        registry = read_registry(judge.connection, principal.view, name)
         if registry.id == version.registry_id:
             raise InvalidRequestError(f"{version.reference} is in registry {registry.name} already")
         place = place_of(judge.connection, registry.id, judge.places)

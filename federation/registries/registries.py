@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Engine, select
 
 from federation import tables
 from federation.access import Permission, Principal, View
-from federation.database import LONG, now, reading, writing
+from federation.database import LONG, reading, writing
 from federation.registries import configured
 from federation.registries.configured import RegistryError, RegistrySpec
 from federation.registries.overlaps import Overlap, gateway_identity
-from federation.registries.states import RegistryState, read_registries
+from federation.registries.states import RegistryState, read_registries, read_registry
 
 if TYPE_CHECKING:
     from adapters import Adapter, AdapterConfig, BackendInfo, Discovered, Snippet
@@ -94,7 +94,7 @@ class Registries:
     def list(self, view: View) -> list[RegistryState]:
         """Every registry of a view with its state, by name."""
         with reading(self._engine) as connection:
-            return read_registries(connection, view, now())
+            return read_registries(connection, view)
 
     def gateway(self) -> str:
         """Who this gateway is, to another that reads it."""
@@ -104,7 +104,7 @@ class Registries:
     def show(self, view: View, name: str) -> RegistryDetail:
         """One registry, by its name or a former one. Errors: `UnknownError`."""
         with reading(self._engine) as connection:
-            state = read_registries(connection, view, now(), name=name)[0]
+            state = read_registry(connection, view, name)
             return RegistryDetail(state, _set_aside(connection, state.id), _missing(connection, state.id))
 
     def forget(self, actor: Principal, name: str) -> None:
@@ -113,7 +113,7 @@ class Registries:
         Errors: `UnknownError`, `DeniedError`, `RegistryError`.
         """
         with writing(self._engine, bound=LONG) as connection:
-            state = read_registries(connection, actor.view, now(), name=name)[0]
+            state = read_registry(connection, actor.view, name)
             actor.require(Permission.GRANT, state.id, f"registry {state.name}")
             configured.forget(connection, state.name, actor=actor.id)
         self._tell()
@@ -121,7 +121,7 @@ class Registries:
     def forgettable(self, actor: Principal, name: str) -> RegistryState:
         """What would be forgotten. Errors: as `forget`; nothing is removed."""
         with reading(self._engine) as connection:
-            state = read_registries(connection, actor.view, now(), name=name)[0]
+            state = read_registry(connection, actor.view, name)
             actor.require(Permission.GRANT, state.id, f"registry {state.name}")
             configured.require_detached(connection, state.name)
             return state

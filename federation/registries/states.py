@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Label, Text, cast, func, select
 
 from federation import tables
 from federation.access import View
-from federation.database import past
+from federation.database import now, past
 from federation.errors import UnknownError
 from federation.registries.overlaps import KnownBackend, Overlap, chains, gateway_identity, overlaps
 from federation.registry_names import find_registry
@@ -67,20 +67,22 @@ def registry_state(row: Any, at: datetime) -> str:
     return "partial" if row.partial else "ok"
 
 
-def read_registries(
-    connection: Connection, view: View, at: datetime, *, name: str | None = None
-) -> list[RegistryState]:
-    """The registries of a view, by name. With `name` only that one, also by a former name. Errors:
-    `UnknownError`.
-    """
-    query = select(*_SHOWN).where(view.clause(_registries.id)).order_by(_registries.name)
-    chosen = None if name is None else find_registry(connection, view, name)
-    if chosen is not None:
-        query = query.where(_registries.id == chosen)
-    elif name is not None:
+def read_registry(connection: Connection, view: View, name: str) -> RegistryState:
+    """The registry with this name, or that once had it. Errors: `UnknownError`."""
+    found = find_registry(connection, view, name)
+    if found is None:
         raise UnknownError()
+    return read_registries(connection, view, only=found)[0]
+
+
+def read_registries(connection: Connection, view: View, *, only: int | None = None) -> list[RegistryState]:
+    """The registries of a view, by name; of the one with the id `only`, where that is given."""
+    at = now()
+    query = select(*_SHOWN).where(view.clause(_registries.id)).order_by(_registries.name)
+    if only is not None:
+        query = query.where(_registries.id == only)
     rows = connection.execute(query).all()
-    bad, last = _set_aside(connection, chosen), _last_runs(connection, chosen)
+    bad, last = _set_aside(connection, only), _last_runs(connection, only)
     own = gateway_identity(connection)
     backends = _backends(connection, view)
     twice = overlaps(list(backends.values()), own, {row.name for row in rows})

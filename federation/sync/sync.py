@@ -16,7 +16,7 @@ from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.registries import backend
-from federation.registries.states import RegistryState, read_registries
+from federation.registries.states import RegistryState, read_registry
 from federation.sync import absence
 from federation.sync.requests import request
 
@@ -124,7 +124,7 @@ class Sync:
         """The last runs of a registry, newest first. Errors: `UnknownError`."""
         runs = tables.sync.c
         with reading(self._engine) as connection:
-            state = read_registries(connection, view, now(), name=name)[0]
+            state = read_registry(connection, view, name)
             query = _runs().where(runs.registry_id == state.id).order_by(runs.id.desc()).limit(SHOWN)
             return [_run(row) for row in connection.execute(query)]
 
@@ -132,7 +132,7 @@ class Sync:
     def _asking(self, actor: Principal, name: str) -> Iterator[tuple[Connection, RegistryState]]:
         """A transaction in which something is asked of a registry that the actor may synchronise."""
         with writing(self._engine) as connection:
-            state = read_registries(connection, actor.view, now(), name=name)[0]
+            state = read_registry(connection, actor.view, name)
             actor.require(Permission.SYNC, state.id, f"registry {state.name}")
             yield connection, state
         self._tell()

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+from collections.abc import Callable
 
 from adapters.conformance.check import check
 from adapters.conformance.lab import Lab, ScanResult, is_text, require
@@ -294,27 +295,23 @@ def marks_are_plain_text(lab: Lab) -> None:
 @check()
 def a_foreign_mark_is_refused(lab: Lab) -> None:
     """A mark of another release or backend is refused with a RejectedError, or answered with everything."""
-    lab.look()
-    try:
-        given = lab.scan(resume=Mark("waypost ? no mark")).by_key()
-    except RejectedError:
-        return
-    missing = lab.scan().by_key().keys() - given.keys()
-    require(not missing, f"a mark that means nothing was taken for one: {len(missing)} records are missing")
+    _refused_or_everything(lab, "mark", lambda: lab.scan(resume=Mark("waypost ? no mark")))
 
 
 @check()
 def a_foreign_watermark_is_refused(lab: Lab) -> None:
     """A watermark of another release or backend is refused with a RejectedError, or answered with everything."""
+    _refused_or_everything(lab, "watermark", lambda: lab.scan(since="waypost ? no watermark"))
+
+
+def _refused_or_everything(lab: Lab, what: str, scan: Callable[[], ScanResult]) -> None:
     lab.look()
     try:
-        given = lab.scan(since="waypost ? no watermark").by_key()
+        given = scan().by_key()
     except RejectedError:
         return
     missing = lab.scan().by_key().keys() - given.keys()
-    require(
-        not missing, f"a watermark that means nothing was taken for one: {len(missing)} records are missing"
-    )
+    require(not missing, f"a {what} that means nothing was taken for one: {len(missing)} records are missing")
 
 
 @check()

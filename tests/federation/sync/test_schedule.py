@@ -101,7 +101,7 @@ def test_a_run_that_lies_in_the_future_delays_no_other(world: World) -> None:
 def test_what_is_told_of_a_run_in_the_future(world: World) -> None:
     set_back(world)
     with reading(world.engine) as connection:
-        [state] = read_registries(connection, EVERYTHING, now())
+        [state] = read_registries(connection, EVERYTHING)
     assert state.lag == 0.0
 
 

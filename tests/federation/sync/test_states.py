@@ -4,7 +4,7 @@ from sqlalchemy import update
 
 from federation import tables
 from federation.access import EVERYTHING
-from federation.database import now, reading, writing
+from federation.database import reading, writing
 from federation.registries.states import RegistryState, read_registries
 from federation.sync import schedule
 from tests.federation.sync.world import World
@@ -12,7 +12,7 @@ from tests.federation.sync.world import World
 
 def state(world: World) -> RegistryState:
     with reading(world.engine) as connection:
-        return read_registries(connection, EVERYTHING, now())[0]
+        return read_registries(connection, EVERYTHING)[0]
 
 
 def test_calls_and_throttles_are_those_of_the_last_run_that_ended(world: World) -> None:
