@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -398,19 +397,8 @@ class Graph:
         with reading(self._engine) as connection:
             return deprecations.listed(connection, view)
 
-    def deprecate(
-        self,
-        actor: Principal,
-        ref: Reference,
-        until: date,
-        replacement: Reference | None = None,
-        note: str = "",
-    ) -> int:
-        """Say that a model is to go; the change's position. Errors: as `deprecations.allow`."""
-        return self.deprecate_all(actor, [ref], Going(until, replacement, note))
-
-    def deprecate_all(self, actor: Principal, refs: Sequence[Reference], going: Going) -> int:
-        """Say that of several models, of all or none; the last change's position. Errors: as `deprecations.allow`."""
+    def deprecate(self, actor: Principal, refs: Sequence[Reference], going: Going) -> int:
+        """Say that models are to go, of all or none; the last change's position. Errors: as `deprecations.allow`."""
         with writing(self._engine) as connection:
             position = max(deprecations.deprecate(connection, actor, ref, going) for ref in refs)
         self._tell()

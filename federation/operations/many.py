@@ -127,7 +127,7 @@ class Many:
         # Not with each one's own token: of several of one model, each would find that the one before has not ended.
         asked = [self.ask(principal, change) for change in _changes(wanted)]
         if wanted.going is not None:
-            self.graph.deprecate_all(principal, wanted.models, wanted.going)
+            self.graph.deprecate(principal, wanted.models, wanted.going)
         return asked
 
 

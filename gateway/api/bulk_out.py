@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from federation.graph.graph import Deprecation, Going, ImpactAnswer
+from federation.graph.graph import Deprecation, ImpactAnswer
 from federation.operations.operations import ManyChanges
 from gateway.api.graph_out import DeprecationIn
 from gateway.api.operations_out import MOST_TAGS, OperationOut, PlanOut, asked_out, plan_out
@@ -32,10 +32,7 @@ class BulkIn(msgspec.Struct, forbid_unknown_fields=True):
 
     def wanted(self, waypost: "Waypost", view: "View") -> ManyChanges:
         """The same for the face. Errors: as `reference_meant`."""
-        said, going = self.deprecate, None
-        if said is not None:
-            instead = reference_meant(waypost, view, said.replacement) if said.replacement else None
-            going = Going(said.until, instead, said.note)
+        going = None if self.deprecate is None else self.deprecate.going(waypost, view)
         return ManyChanges([reference_meant(waypost, view, ref) for ref in self.refs], self.tags, going)
 
 

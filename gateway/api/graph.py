@@ -104,10 +104,8 @@ def deprecate_model(
     """
     text, _, verb = ref.rpartition("/")
     if verb == "deprecate" and data is not None:
-        replacement = reference_meant(waypost, principal.view, data.replacement) if data.replacement else None
-        position = waypost.graph.deprecate(
-            principal, reference_meant(waypost, principal.view, text), data.until, replacement, data.note
-        )
+        going = data.going(waypost, principal.view)
+        position = waypost.graph.deprecate(principal, [reference_meant(waypost, principal.view, text)], going)
     elif verb == "reinstate":
         position = waypost.graph.reinstate(principal, reference_meant(waypost, principal.view, text))
     elif verb == "deprecate":

@@ -1,10 +1,16 @@
 """What the API takes and answers about declared edges, and the lists over the graph that there are."""
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from federation.graph.graph import INSIGHTS, Declared, Deprecation, Kind, explained
+from federation.graph.graph import INSIGHTS, Declared, Deprecation, Going, Kind, explained
+from gateway.meant import reference_meant
+
+if TYPE_CHECKING:
+    from federation.access import View
+    from gateway.waypost import Waypost
 
 
 class DependencyIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,6 +47,11 @@ class DeprecationIn(msgspec.Struct, forbid_unknown_fields=True):
     until: date
     replacement: str | None = None
     note: str = ""
+
+    def going(self, waypost: "Waypost", view: "View") -> Going:
+        """The same for the face. Errors: as `reference_meant`."""
+        instead = reference_meant(waypost, view, self.replacement) if self.replacement else None
+        return Going(self.until, instead, self.note)
 
 
 class DeprecationsOut(msgspec.Struct):

@@ -36,11 +36,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "deprecations"):
             return out.DeprecationsOut(graph.deprecations(view))
         case ("POST", "models", *ref, "deprecate"):
-            said = checked(out.DeprecationIn, body)
-            replacement = reference_meant(waypost, view, said.replacement) if said.replacement else None
-            graph.deprecate(
-                LOCAL, reference_meant(waypost, view, "/".join(ref)), said.until, replacement, said.note
-            )
+            going = checked(out.DeprecationIn, body).going(waypost, view)
+            graph.deprecate(LOCAL, [reference_meant(waypost, view, "/".join(ref))], going)
             return None
         case ("POST", "models", *ref, "reinstate"):
             graph.reinstate(LOCAL, reference_meant(waypost, view, "/".join(ref)))

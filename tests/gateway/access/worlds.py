@@ -30,6 +30,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import CatalogueWriter
 from federation.database import writing
+from federation.graph.graph import Going
 from federation.hooks import mentions
 from federation.references import Reference
 from federation.stages import parse_rules
@@ -172,10 +173,9 @@ def two_worlds(folder: Path, seed: int) -> Iterator[Worlds]:
             for made in sorted(drafts, key=lambda made: made.registry == "beta"):
                 write(gateway, made)
             for made in shared:
-                going = Reference(made.registry, made.records[0].name)
-                gateway.waypost.graph.deprecate(
-                    LOCAL, going, THEN.date(), Reference("secret", WORDS[0]), WORDS[1]
-                )
+                model = Reference(made.registry, made.records[0].name)
+                going = Going(THEN.date(), Reference("secret", WORDS[0]), WORDS[1])
+                gateway.waypost.graph.deprecate(LOCAL, [model], going)
             gateway.follow()
             tokens.append(
                 gateway.token("caller", ("viewer", "registry:alpha"), ("contributor", "registry:beta"))
