@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
 from federation.access import Permission
-from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
+from federation.promotions.promotions import ChosenPromotions, Word
 from gateway.api.promotions_out import (
     JudgementOut,
     PoliciesOut,
@@ -20,9 +20,10 @@ from gateway.api.promotions_out import (
     Stage,
     SurveyOut,
     WordsIn,
-    judgement_out,
     policy_out,
     promotions_out,
+    proposed,
+    rolled_back,
     seen_out,
     survey_out,
 )
@@ -36,7 +37,6 @@ from gateway.api.requests import (
     OptionalIdent,
     needs,
 )
-from gateway.meant import reference_meant
 from gateway.parameters import read_reference
 
 
@@ -53,15 +53,7 @@ def propose(
     data: JSONBody[PromotionIn], waypost: GivenWaypost, principal: GivenPrincipal
 ) -> Response[SeenOut | JudgementOut]:
     """Propose to bring a version to a stage; with `dry_run` answer 200 with every check and change nothing."""
-    reference = reference_meant(waypost, principal.view, data.ref)
-    if data.dry_run:
-        planned = waypost.promotions.plan(principal, reference, data.to, into=data.into)
-        return Response(judgement_out(planned), status_code=200)
-    if data.into is not None:
-        crossing = waypost.promotions.propose_into(principal, reference, data.into, data.to, data.reason)
-        return _made(crossing)
-    found = waypost.promotions.propose(principal, reference, data.to, data.reason, emergency=data.emergency)
-    return _made(found)
+    return _made(proposed(waypost, principal, data))
 
 
 @get("/plans", opt=READ, sync_to_thread=True)
@@ -87,13 +79,7 @@ def roll_back(
     """Bring back the version that held a stage before, by the timeline alone; with `dry_run` answer 200 with what that
     would change, and change nothing.
     """
-    reference = reference_meant(waypost, principal.view, data.model)
-    if data.dry_run:
-        found = waypost.promotions.plan_back(principal.view, reference, to=data.to, stage=data.stage)
-        return Response(judgement_out(found), status_code=200)
-    return _made(
-        waypost.promotions.roll_back(principal, reference, data.reason, to=data.to, stage=data.stage)
-    )
+    return _made(rolled_back(waypost, principal, data))
 
 
 @get("/promotions", opt=READ, sync_to_thread=True)
@@ -181,6 +167,7 @@ def report_check(
     return seen_out(waypost.promotions.report(principal, promotion_id, given))
 
 
-def _made(found: ShownPromotion) -> Response[Any]:
-    headers = {"Location": f"/api/v1/promotions/{found.promotion.id}"}
-    return Response(seen_out(found), status_code=201, headers=headers)
+def _made(found: SeenOut | JudgementOut) -> Response[Any]:
+    if isinstance(found, JudgementOut):
+        return Response(found, status_code=200)
+    return Response(found, status_code=201, headers={"Location": f"/api/v1/promotions/{found.id}"})

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +19,11 @@ from federation.promotions.promotions import (
 )
 from federation.references import Reference
 from gateway.api.operations_out import StepOut, steps_out
+from gateway.meant import reference_meant
+
+if TYPE_CHECKING:
+    from federation.access import Principal
+    from gateway.waypost import Waypost
 
 Stage = Literal["none", "staging", "production", "archived"]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
@@ -233,6 +238,25 @@ def seen_out(found: ShownPromotion) -> SeenOut:
         reports=found.reports,
         judgement=None if found.judgement is None else judgement_out(found.judgement),
     )
+
+
+def proposed(waypost: "Waypost", principal: "Principal", asked: PromotionIn) -> SeenOut | JudgementOut:
+    """Propose what is asked, or say what would be asked for. Errors: those of the face, and `reference_meant`."""
+    promotions, reference = waypost.promotions, reference_meant(waypost, principal.view, asked.ref)
+    if asked.dry_run:
+        return judgement_out(promotions.plan(principal, reference, asked.to, into=asked.into))
+    if asked.into is not None:
+        return seen_out(promotions.propose_into(principal, reference, asked.into, asked.to, asked.reason))
+    made = promotions.propose(principal, reference, asked.to, asked.reason, emergency=asked.emergency)
+    return seen_out(made)
+
+
+def rolled_back(waypost: "Waypost", principal: "Principal", asked: RollbackIn) -> SeenOut | JudgementOut:
+    """Roll back as is asked, or say what that would change. Errors: those of the face, and `reference_meant`."""
+    promotions, model = waypost.promotions, reference_meant(waypost, principal.view, asked.model)
+    if asked.dry_run:
+        return judgement_out(promotions.plan_back(principal.view, model, to=asked.to, stage=asked.stage))
+    return seen_out(promotions.roll_back(principal, model, asked.reason, to=asked.to, stage=asked.stage))
 
 
 def promotions_out(found: Sequence[Promotion], limit: int) -> PromotionsOut:

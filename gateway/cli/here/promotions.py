@@ -6,7 +6,6 @@ from federation.access import LOCAL
 from federation.promotions.promotions import ChosenPromotions, Word
 from gateway.api import promotions_out as out
 from gateway.cli.here import Ident, Query, checked
-from gateway.meant import reference_meant
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             found = [out.policy_out(one) for one in waypost.policies.standing()]
             return out.PoliciesOut(found, promotions.unsatisfiable())
         case ("POST", "promotions"):
-            return _proposed(waypost, checked(out.PromotionIn, body))
+            return out.proposed(waypost, LOCAL, checked(out.PromotionIn, body))
         case ("GET", "plans"):
             to = checked(out.Stage, query.get("to", "production"), "to")
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
@@ -39,7 +38,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             )
             return out.survey_out(to, *found_all)
         case ("POST", "rollbacks"):
-            return _back(waypost, checked(out.RollbackIn, body))
+            return out.rolled_back(waypost, LOCAL, checked(out.RollbackIn, body))
         case ("GET", "promotions"):
             if query.get("waiting_for"):
                 return out.promotions_out(promotions.waiting_for(LOCAL), 0)
@@ -59,25 +58,6 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             report = checked(out.ReportIn, body).report("/".join(name))
             return out.seen_out(promotions.report(LOCAL, _number(number), report))
     raise LookupError(asked)
-
-
-def _proposed(waypost: "Waypost", given: out.PromotionIn) -> object:
-    promotions = waypost.promotions
-    reference = reference_meant(waypost, LOCAL.view, given.ref)
-    if given.dry_run:
-        return out.judgement_out(promotions.plan(LOCAL, reference, given.to, into=given.into))
-    if given.into is not None:
-        return out.seen_out(promotions.propose_into(LOCAL, reference, given.into, given.to, given.reason))
-    made = promotions.propose(LOCAL, reference, given.to, given.reason, emergency=given.emergency)
-    return out.seen_out(made)
-
-
-def _back(waypost: "Waypost", back: out.RollbackIn) -> object:
-    promotions = waypost.promotions
-    reference = reference_meant(waypost, LOCAL.view, back.model)
-    if back.dry_run:
-        return out.judgement_out(promotions.plan_back(LOCAL.view, reference, to=back.to, stage=back.stage))
-    return out.seen_out(promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage))
 
 
 def _number(text: str) -> int:
