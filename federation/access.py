@@ -118,7 +118,7 @@ class Principal:
     def require(self, permission: Permission, registry_id: int | None, where: str) -> None:
         """Errors: `DeniedError` when the permission does not hold there."""
         if not self.may(permission, registry_id):
-            raise DeniedError(permission, where)
+            raise DeniedError(permission, where, [role for role, its in ROLES.items() if permission in its])
 
 
 LOCAL = Principal(

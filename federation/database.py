@@ -60,6 +60,7 @@ WAL_BUG = ((3, 7, 0), (3, 51, 2))
 
 
 UNWRITABLE = ("readonly database", "unable to open database file")
+UNREADABLE = ("file is not a database", "disk image is malformed")
 FULL = ("disk is full", "disk I/O", "No space left", "could not extend file")
 OUTAGES = frozenset({"OperationalError", "IdleInTransactionSessionTimeout"})
 """Errors of drivers that say that the connection is no more, or will not do."""
@@ -375,6 +376,12 @@ def translated() -> Iterator[None]:
             raise UnwritableError(
                 "the database cannot be opened for writing: give this user the right to write the file and its "
                 "folder, or change database.url",
+                text[:160],
+            ) from error
+        if any(mark in text for mark in UNREADABLE):
+            raise DatabaseError(
+                "the file of the database is damaged, or no database of SQLite: put a backup into a new one, or change "
+                "database.url",
                 text[:160],
             ) from error
         if _is_outage(origin, text):

@@ -4,7 +4,7 @@ An error has a stable `code` and a text in one line, with cause and remedy, that
 Each dialect prints them in its own shape from these alone: it knows the branches, never the errors on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -51,9 +51,10 @@ class DeniedError(WaypostError):
 
     code = "forbidden"
 
-    def __init__(self, permission: str, where: str) -> None:
+    def __init__(self, permission: str, where: str, roles: Sequence[str] = ()) -> None:
+        named = f" ({' or '.join(roles)})" if roles else ""
         super().__init__(
-            f"you lack the permission {permission} on {where}: ask an operator for a role that has it"
+            f"you lack the permission {permission} on {where}: ask an operator for a role that has it{named}"
         )
         self.permission = permission
         self.where = where

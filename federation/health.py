@@ -57,12 +57,12 @@ PARTS: Mapping[str, About] = {
     "signing": About(
         "signs what was written into the audit log",
         "no checkpoint of the audit log is signed any more",
-        "waypost audit witnesses shows who knows what; waypost audit resume goes on where what is missing is lost",
+        "`waypost audit witnesses` shows who knows what; `waypost audit resume` goes on where what is missing is lost",
     ),
     "witnesses": About(
         "countersign the checkpoints",
         "a witness does not countersign the checkpoints of the audit log",
-        "waypost audit witnesses",
+        "`waypost audit witnesses`",
     ),
     "index": About(
         "finds versions",

@@ -83,6 +83,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         from federation.journal import log
         from federation.journal.entry import FORMAT, Action, Entry
 
+        _require_ours(connection, before)
         if before is not None and before > LATEST:
             raise DatabaseError(
                 f"the database has schema {before}, newer than {LATEST}: install a newer Waypost"
@@ -99,6 +100,20 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
             )
         batch.append(connection)
         return before, LATEST
+
+
+def _require_ours(connection: Connection, before: str | None) -> None:
+    """See that the database is not somebody else's: another program's own schema, or its tables. Errors:
+    `DatabaseError`.
+    """
+    tables = (
+        inspect(connection).get_table_names() if connection.dialect.name == "sqlite" and not before else []
+    )
+    if tables or (before is not None and not before.isdigit()):
+        what = f"its schema is {before}" if before else f"its tables are {', '.join(sorted(tables)[:3])}"
+        raise DatabaseError(
+            f"the database is another program's: {what}; name one of Waypost's own in database.url"
+        )
 
 
 def _require_place(connection: Connection) -> None:

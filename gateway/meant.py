@@ -1,23 +1,25 @@
 """What was meant by a reference: one without a registry, and one that names nothing. All within the caller's view."""
 
 import re
-from difflib import SequenceMatcher
+from contextlib import suppress
+from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from federation.access import EVERYTHING
-from federation.errors import UnknownError
+from federation.errors import UnknownError, WaypostError
 from federation.references import Reference, ReferenceSyntaxError, parse
 from gateway.parameters import read_reference
 from gateway.problems import MLFLOW, ProblemError, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from litestar import Request
 
-    from federation.access import View
+    from federation.access import Principal, View
     from gateway.waypost import Waypost
 
+API = "/api/v1/"
 NOWHERE = "nowhere"
 """The registry of a reference without one, while it is looked for."""
 FEW = 5
@@ -27,6 +29,26 @@ FORMS = (".json", ".csv", ".svg")
 """With what a page's address may end."""
 TAILS = ("/statements", "/comments", "/similar", "/validate")
 """What stands behind the reference of a version in an address that asks for something of it."""
+LISTED: "Mapping[str, tuple[str, str, Callable[[Waypost, Principal], Iterable[str]]]]" = {
+    "tokens": ("token", "token list", lambda waypost, who: (one.name for one in waypost.identity.tokens(who))),
+    "grants": ("grant", "grants list", lambda waypost, who: ()),
+    "principals": (
+        "person or token",
+        "principals list",
+        lambda waypost, who: (one.who for one in waypost.identity.members(who)),
+    ),
+    "sessions": ("session", "sessions list", lambda waypost, who: ()),
+    "searches": (
+        "kept search", "searches list", lambda waypost, who: (one.name for one in waypost.searches.seen(who)),
+    ),
+    "registries": (
+        "registry", "registries list", lambda waypost, who: (one.name for one in waypost.registries.list(who.view)),
+    ),
+    "promotions": ("promotion", "promotions list", lambda waypost, who: ()),
+    "operations": ("operation", "operations list", lambda waypost, who: ()),
+    "watches": ("watch", "inbox watching", lambda waypost, who: ()),
+}  # fmt: skip
+"""What stands behind the first word of a path, the command that lists it, and the names that somebody sees of it."""
 _PART = re.compile(r"[:@]")
 _WORD = re.compile(r"\w+")
 
@@ -104,12 +126,30 @@ def _names_a_model(text: str) -> bool:
 
 
 def of_request(request: "Request[Any, Any, Any]", error: Exception) -> Exception:
-    """An error about the reference in the address of a request, with what was perhaps meant."""
+    """An error about the reference or the name in the address of a request, with what was perhaps meant."""
+    area, _, rest = request.scope["path"].removeprefix(API).partition("/")
+    if rest and request.scope["path"].startswith(API):
+        error = unlisted(request.scope["state"]["waypost"], request.scope["user"], area, rest, error)
     text = request.scope.get("path_params", {}).get("ref")
     if not isinstance(text, str) or request.scope["path"].startswith(MLFLOW):
         return error
     waypost = request.scope["state"]["waypost"]
     return with_candidates(waypost, request.scope["user"].view, text.removeprefix("/"), error)
+
+
+def unlisted(waypost: "Waypost", who: "Principal", area: str, rest: str, error: Exception) -> Exception:
+    """An error about a name that is none, with the word for what was looked for, where it is listed, and names like it.
+    What somebody may not see is none.
+    """
+    if type(error) is not UnknownError or str(error) != str(UnknownError()) or area not in LISTED:
+        return error
+    noun, command, names = LISTED[area]
+    near: list[str] = []
+    with suppress(WaypostError):
+        near = get_close_matches(rest.partition("/")[0], list(dict.fromkeys(names(waypost, who))), FEW, ALIKE)
+    detail = f"there is no such {noun} that you may see: `waypost {command}` shows them"
+    more: dict[str, Any] = {"candidates": near} if near else {}
+    return ProblemError(404, error.code, detail, **more)
 
 
 def candidates(waypost: "Waypost", view: "View", text: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from federation.references import Reference, parse
+from gateway.plain import plain
 from gateway.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def checked(kind: Any, value: object, name: str = "body") -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
-        raise ProblemError(400, "invalid-request", f"{place.removesuffix('`') or name}: {text}") from None
+        place = place.removesuffix("`")
+        raise ProblemError(400, "invalid-request", f"{place or name}: {plain(text, kind, place)}") from None
 
 
 def read_reference(text: str) -> Reference:

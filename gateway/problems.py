@@ -25,6 +25,7 @@ from federation.errors import (
 )
 from federation.logs import Log
 from federation.references import ReferenceSyntaxError
+from gateway.plain import plain
 
 if TYPE_CHECKING:
     from litestar import Request, Response
@@ -73,8 +74,8 @@ class ProblemError(Exception):
         return Problem(f"/problems/{self.name}", title, self.status, str(self), **self.more)
 
 
-def explain(error: Exception) -> ProblemError:
-    """What an exception means to the caller."""
+def explain(error: Exception, request: "Request[Any, Any, Any] | None" = None) -> ProblemError:
+    """What an exception means to the caller, of a request where that is known."""
     match error:
         case ProblemError():
             return error
@@ -84,9 +85,11 @@ def explain(error: Exception) -> ProblemError:
 
     match error:
         case ValidationException():
-            return ProblemError(400, "invalid-request", _validation(error))
+            return ProblemError(400, "invalid-request", _validation(error, request))
         case NotFoundException():
             return ProblemError(404, "not-found", "nothing is at this address: see /docs")
+        case HTTPException() if error.status_code == 400:
+            return ProblemError(400, "http-error", f"the request cannot be read: {error.detail}")
         case HTTPException():
             return ProblemError(error.status_code, "http-error", error.detail, headers=error.headers)
     return ProblemError(500, "internal", "an error inside Waypost")
@@ -137,7 +140,7 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any
     """Litestar's exception handler for everything."""
     from litestar import Response
 
-    problem = explain(error)
+    problem = explain(error, request)
     if isinstance(error, DeniedError):
         request.scope["state"]["denied"] = error
     if problem.status >= 500 and problem.name == "internal":
@@ -151,9 +154,21 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any
     return Response(body, status_code=status, media_type=media_type, headers=headers)
 
 
-def _validation(error: "ValidationException") -> str:
+def _validation(error: "ValidationException", request: "Request[Any, Any, Any] | None") -> str:
     extra = error.extra if isinstance(error.extra, list) else []
-    parts = [
-        f"{item.get('key', 'body')}: {item.get('message', '')}" for item in extra if isinstance(item, Mapping)
-    ]
+    handler = None if request is None else request.scope.get("route_handler")
+    fields = {} if handler is None else handler.parsed_fn_signature.parameters
+    parts = [_part(item, fields) for item in extra if isinstance(item, Mapping)]
     return "; ".join(parts)[:500] or "the request is not understood: /docs describes it"
+
+
+def _part(item: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    """One value that does not fit, by the name that it has in the request."""
+    key, message = item.get("key", "body"), item.get("message", "")
+    if item.get("source") == "body":
+        place, field, name = ("" if key == "data" else key), fields.get("data"), key
+    else:
+        place, field = "", fields.get(key)
+        name = getattr(getattr(field, "kwarg_definition", None), "name", None) or key
+    told = plain(message, None if field is None else field.raw, place)
+    return f"{'body' if name == 'data' else name}: {told}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from federation.errors import SetupError
 from federation.secrets import SCHEMES
 from gateway.database_settings import DatabaseSettings, RedisSettings
+from gateway.plain import plain
 from gateway.policy_settings import PromotingSettings, mistakes
 from gateway.sections import Section, table_in
 from gateway.telling_settings import LogSettings, TracingSettings
@@ -357,7 +358,7 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key {where}: {hint}"
     if first["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {first['msg'].removeprefix('Value error, ').lower()}"
+    return f"{where}: {plain(first['msg']).lower()}"
 
 
 def _known(location: list[str]) -> list[str]:

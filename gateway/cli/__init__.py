@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.completion import ASKED, prepare
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
-from gateway.cli.invocation import Invocation, command_of, hoist
+from gateway.cli.invocation import Invocation, command_of, hoist, remember
 from gateway.start import starting
 
 __all__ = ["application", "run"]
@@ -152,6 +152,7 @@ def run(words: Sequence[str]) -> int:
         if ASKED in os.environ:
             prepare(os.environ)
         hoisted = hoist(words)
+        remember(hoisted)
         with starting():
             app = application(command_of(hoisted))
         code = app(args=hoisted, prog_name="waypost", standalone_mode=False)
@@ -175,11 +176,14 @@ def run(words: Sequence[str]) -> int:
 
 
 def _usage(error: typer.TyperException) -> int:
+    from gateway.plain import plain
+
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         return USAGE
     path = context.command_path if context else "waypost"
-    sys.stderr.write(f"{path}: {error.format_message().replace(': Value error, ', ': ')}\n")
+    said, colon, message = error.format_message().partition(": ")
+    sys.stderr.write(f"{path}: {said}{colon}{plain(message)}\n")
     if context:
         sys.stderr.write(f"`{path} --help` shows how it is used\n")
     return USAGE

@@ -5,13 +5,14 @@ gateway is made.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import ask, get
+from gateway.cli.asked import Gateway, meant
+from gateway.cli.client import ask, connect, get
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import TOKEN, Invocation
 from gateway.cli.screen import ago, as_json, emit_line, emit_table, say, when
@@ -117,9 +118,28 @@ def add(
 ) -> None:
     """Give a role to a token, a person or a group."""
     who = {"token": token or None, "subject": subject or None, "group": group or None}
-    found = ask(context.obj, "POST", "/grants", body={"role": role, "on": on, **who})
+    with connect(context.obj) as gateway:
+        found = gateway.ask("POST", "/grants", body={"role": role, "on": on, **who})
+        remarks = list(_not_there_yet(gateway, token, on))
     if not as_json(context.obj, found):
         emit_line(f"grant {found['id']}: {found['who']} is {found['role']} on {found['scope']}")
+    for line in remarks:
+        say(line)
+    if remarks:
+        say(f"`waypost grants remove {found['id']}` takes the role away again")
+
+
+def _not_there_yet(gateway: Gateway, token: str, on: str) -> Iterator[str]:
+    """What a role names that nobody has made yet: it counts from then on, or a name is misspelt."""
+    kind, _, name = on.partition(":")
+    if token and token not in (names := [one["name"] for one in gateway.get("/tokens")["tokens"]]):
+        yield f"there is no token {token} yet that you see{meant(token, names)}"
+    if name:
+        known = {one["name"]: one["team"] for one in gateway.get("/registries")["registries"]}
+        names = [*(known if kind == "registry" else dict.fromkeys(known.values()))]
+        if name not in names:
+            there = f"registry {name}" if kind == "registry" else f"registry of team {name}"
+            yield f"there is no {there} yet that you see{meant(name, names)}"
 
 
 @grants.command("remove")
@@ -142,6 +162,8 @@ def whoami(context: typer.Context) -> None:
         for one in found["permissions"]
     ]
     emit_table(("MAY", "ON"), rows)
+    if not rows:
+        say("you have no role, so you see nothing: ask an operator for one")
 
 
 def _show_secret(invocation: Invocation, found: Mapping[str, Any]) -> None:

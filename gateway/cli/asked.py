@@ -1,6 +1,8 @@
 """What a command asks, wherever the gateway is: by method and path, as of the HTTP API."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
@@ -17,7 +19,10 @@ class AnsweredProblemError(CommandError):
         detail = str(body.get("detail") or body.get("title") or f"the gateway answered {status}")
         if body.get("candidates"):
             detail += f"; did you mean {' or '.join(body['candidates'])}?"
-        if status == 401:
+        if status == 401 and not os.environ.get(TOKEN, "").strip():
+            made = "an operator makes one by `waypost token create NAME --role viewer`"
+            detail = f"this gateway asks for a token: set {TOKEN}; {made}"
+        elif status == 401:
             detail += f" (the token is taken from {TOKEN})"
         super().__init__(detail, UNREACHABLE if status >= 500 else USAGE)
         self.status = status
@@ -48,6 +53,12 @@ class Gateway:
     def text(self, path: str, **query: Any) -> str:
         """Read what is no JSON. Errors: `CommandError`."""
         raise NotImplementedError
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What is said behind a name that is none: "; did you mean …?", or nothing where no other is like it."""
+    near = get_close_matches(name, list(known), 2, 0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def given(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -28,6 +28,7 @@ API = "/api/v1"
 PATIENCE, CONNECT_PATIENCE = 120.0, 5.0
 POSITION = "Waypost-Position"
 PARTS = re.compile("[:@]")
+VISIBLE = re.compile("[!-~]*")
 
 
 @dataclass(slots=True)
@@ -60,6 +61,17 @@ class Remote(Gateway):
                 f"{self.where} does not answer like a Waypost gateway: check --url", UNREACHABLE
             ) from None
 
+    def ready(self) -> Any:
+        """How the parts of the gateway stand, as `/health/ready` says, also where it is not ready. Errors:
+        `CommandError`.
+        """
+        response = self._sent("GET", "/health/ready", {})
+        with suppress(ValueError):
+            found = response.json()
+            if isinstance(found, dict) and isinstance(found.get("parts"), list):
+                return found
+        raise _problem(response, self.where)
+
     def text(self, path: str, **query: Any) -> str:
         return self._fetch("GET", path, query, None, {}).text
 
@@ -81,22 +93,28 @@ class Remote(Gateway):
         self, method: str, path: str, query: Mapping[str, Any], body: Any, headers: Mapping[str, str]
     ) -> "httpx.Response":
         """One request; returns an answer below 300. Errors: `CommandError`."""
-        import httpx
-
         sent = {**self.headers, **headers, **({POSITION: self.position} if self.position else {})}
         options = {} if body is None else {"json": body}
+        response = self._sent(method, f"{API}{path}", sent, params=_texts(query), **options)
+        if response.status_code >= 300:
+            raise _problem(response, self.where)
+        self.position = response.headers.get(POSITION, self.position)
+        return response
+
+    def _sent(
+        self, method: str, address: str, headers: Mapping[str, str], **options: Any
+    ) -> "httpx.Response":
+        """One request; returns whatever is answered. Errors: `CommandError`."""
+        import httpx
+
         try:
-            response = self.send(method, f"{API}{path}", params=_texts(query), headers=sent, **options)
+            return self.send(method, address, headers=headers, **options)
         except httpx.TimeoutException:
             raise CommandError(f"{self.where} did not answer in time", UNREACHABLE) from None
         except httpx.HTTPError as error:
             raise CommandError(f"{self.where} cannot be reached: {error}", UNREACHABLE) from None
         except (httpx.InvalidURL, UnicodeError) as error:
             raise CommandError(f"--url {self.where} cannot be used: {error}") from None
-        if response.status_code >= 300:
-            raise _problem(response, self.where)
-        self.position = response.headers.get(POSITION, self.position)
-        return response
 
 
 def of_reference(reference: str) -> str:
@@ -166,6 +184,10 @@ def remote(url: str) -> Iterator[Remote]:
 
         httpx = _httpx()
     token = os.environ.get(TOKEN, "").strip()
+    if not VISIBLE.fullmatch(token):
+        raise CommandError(
+            f"{TOKEN} holds no token: blanks or characters are in it that no token has; copy it anew"
+        )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = httpx.Timeout(PATIENCE, connect=CONNECT_PATIENCE)
     parts = urlsplit(url)

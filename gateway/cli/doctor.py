@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from gateway.cli.failure import NO, OK, explain
-from gateway.cli.invocation import Invocation
+from gateway.cli.invocation import Invocation, addressed
 from gateway.cli.screen import ago, as_json, counted, emit_table, say
 from gateway.door.guard import foreign_owners
 
@@ -35,7 +35,7 @@ OF_A_GATEWAY = frozenset(
     {"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph", "events", "redis"}
 )
 """Parts that only a running gateway keeps well."""
-MADE_BY = "waypost sync or waypost serve"
+MADE_BY = "`waypost sync` or `waypost serve`"
 LATE = timedelta(minutes=5)
 """What waits for longer to be sent to a webhook is worth a look."""
 
@@ -51,10 +51,16 @@ class Finding:
 
 
 def doctor(context: typer.Context) -> int:
-    """Look at versions, database, index and every registry. Exit code 1 when something fails."""
+    """Look at versions, database, index and every registry, or with --url at what a running gateway says of its own.
+
+    Exit code 1 when something fails.
+    """
     findings = list(examine(context.obj))
     if not as_json(context.obj, [asdict(finding) for finding in findings]):
-        emit_table(("", "WHAT", "FOUND", "REMEDY"), [(f.state, f.what, f.found, f.remedy) for f in findings])
+        emit_table(
+            ("", "WHAT", "FOUND", "REMEDY"),
+            [(f.state, f.what, addressed(f.found), addressed(f.remedy)) for f in findings],
+        )
     failed = sum(finding.state == "fail" for finding in findings)
     if failed:
         say(f"{failed} of {len(findings)} need attention")
@@ -68,6 +74,11 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
     yield from strangers
     if any(finding.state == "fail" for finding in strangers):
         return  # importing more would run the stranger
+    if invocation.url:
+        from gateway.cli.afar import examined
+
+        yield from examined(invocation.url)
+        return
     from gateway.cli.local import configured
 
     yield Finding("libraries", "ok", ", ".join(_libraries()))
@@ -80,7 +91,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         return
     count = len(waypost.settings.registries)
     yield Finding(
-        "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
+        "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "`waypost init`"
     )
     try:
         for look in (
@@ -166,7 +177,7 @@ def parts(waypost: "Waypost") -> Iterator[Finding]:
         yield Finding("gateway", "ok", "none runs on this machine: a command does its own work")
     if not runs and known.get("database", "").endswith("schema none"):
         embedded = known["database"].startswith("sqlite")
-        made_by = f"{MADE_BY} makes it" if embedded else "waypost migrate"
+        made_by = f"{MADE_BY} makes it" if embedded else "`waypost migrate`"
         yield Finding("database", "warn", known["database"], made_by)
         return  # there is nothing yet that any other part could be about
     for part in table(waypost):
@@ -282,7 +293,9 @@ def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
     for remark in dict.fromkeys(row.remark for row in unclear):
         count = sum(row.remark == remark for row in unclear)
         who = "1 person" if count == 1 else f"{count} people"
-        yield Finding("groups", "warn", f"of {who} in a week: {remark}", "waypost principals list names them")
+        yield Finding(
+            "groups", "warn", f"of {who} in a week: {remark}", "`waypost principals list` names them"
+        )
 
 
 def secret_files(waypost: "Waypost") -> Iterator[Finding]:
@@ -306,7 +319,7 @@ def registries(waypost: "Waypost") -> Iterator[Finding]:
             yield _failure(what, error)
             continue
         if found["error"]:
-            yield Finding(what, "fail", found["error"], f"waypost registries test {settings.name}")
+            yield Finding(what, "fail", found["error"], f"`waypost registries test {settings.name}`")
             continue
         answer = f"{spec.kind} {found['version'] or ''} answers in {found['answered in']}"
         if found["missing"]:
@@ -338,7 +351,7 @@ def _states(waypost: "Waypost") -> Iterator[Finding]:
         if state.state in ("failing", "partial", "stale"):
             last = f"synchronised {ago(state.last_success_at.isoformat() if state.last_success_at else None)}"
             yield Finding(
-                f"sync {state.name}", "warn", f"{state.state}, {last}", state.last_error or "waypost sync"
+                f"sync {state.name}", "warn", f"{state.state}, {last}", state.last_error or "`waypost sync`"
             )
 
 
@@ -358,10 +371,10 @@ def policies(waypost: "Waypost") -> Iterator[Finding]:
     late = waypost.policies.unapplied(waypost.settings.policies)
     if late:
         said = f"the file says something else of {', '.join(late)}"
-        yield Finding("policy", "warn", said, "waypost registries apply")
+        yield Finding("policy", "warn", said, "`waypost registries apply`")
     for one in waypost.promotions.list(EVERYTHING, ChosenPromotions(review="open"), 20):
         said = f"promotion {one.id} brought {one.ref} to {one.to} in an emergency"
-        yield Finding("review", "warn", said, "somebody else looks at it: waypost promotions review")
+        yield Finding("review", "warn", said, "somebody else looks at it: `waypost promotions review`")
 
 
 def hooks(waypost: "Waypost") -> Iterator[Finding]:
@@ -376,7 +389,7 @@ def hooks(waypost: "Waypost") -> Iterator[Finding]:
         if not waypost.registries.is_notified(spec):
             continue
         what, state = f"hook {spec.name}", known.get(spec.name)
-        add = f"waypost hooks add {spec.name}; the gateway's log names what was refused"
+        add = f"`waypost hooks add {spec.name}`; the gateway's log names what was refused"
         if state is None:
             yield Finding(what, "warn", "no notification has arrived yet: changes wait for the next run", add)
             continue
@@ -399,11 +412,11 @@ def webhooks(waypost: "Waypost") -> Iterator[Finding]:
         return
     for one in waypost.events.webhooks.list(LOCAL):
         what, since = f"webhook {one.name}", one.waiting_since
-        why = f"waypost webhooks deliveries {one.id} says why"
+        why = f"`waypost webhooks deliveries {one.id}` says why"
         if one.dead:
             found = f"given up: {counted(one.dead, 'event')}"
             yield Finding(
-                what, "warn", found, f"{why}; waypost webhooks replay {one.id} --dead sends them again"
+                what, "warn", found, f"{why}; `waypost webhooks replay {one.id} --dead` sends them again"
             )
         elif since is not None and now() - since > LATE:
             found = f"waiting: {counted(one.waiting, 'event')}, the oldest of {ago(since.isoformat())}"

@@ -78,7 +78,7 @@ def _asked(gateway: Gateway, asked: Mapping[str, Any]) -> Any:
 
 
 def _again(after: str) -> str:
-    return f"waypost watch --after {after}" if after else "waypost watch"
+    return f"`waypost watch --after {after}`" if after else "`waypost watch`"
 
 
 def _words(command: str) -> list[str]:

@@ -6,7 +6,7 @@ import traceback
 
 from federation.errors import UnavailableError, WaypostError
 from gateway.characters import inert
-from gateway.cli.invocation import DEBUG, debugging
+from gateway.cli.invocation import DEBUG, addressed, debugging
 
 OK, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
 """Exit codes: fine; the answer is "no"; wrong usage or bad input; the gateway or a backend could not be reached."""
@@ -26,7 +26,7 @@ def report(error: Exception) -> int:
     if debugging():
         traceback.print_exception(error)
     message, code = explain(error)
-    sys.stderr.write(f"waypost: {inert(message)}\n")
+    sys.stderr.write(f"waypost: {inert(addressed(message))}\n")
     return code
 
 

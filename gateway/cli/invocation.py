@@ -1,13 +1,24 @@
 """What one call of `waypost` was told besides its command: which gateway, and how to print."""
 
 import os
+import re
+import shlex
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 VALUED = ("--config", "--url")
 FLAGS = ("--json",)
 URL, TOKEN, DEBUG = "WAYPOST_URL", "WAYPOST_TOKEN", "WAYPOST_DEBUG"
+HERE = (
+    "adapters", "backup", "demo", "hooks add", "init", "migrate", "registries apply", "registries test", "restore",
+    "serve",
+)  # fmt: skip
+"""Commands beside a configuration: they refuse `--url`."""
+HINT = re.compile(r"`waypost ([a-z]+)([^`]*)`")
+"""A whole command in a message."""
+_given: ContextVar[dict[str, str]] = ContextVar("given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,34 @@ def hoist(words: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return [*front, *rest]
+
+
+def remember(hoisted: Sequence[str]) -> None:
+    """Keep which gateway this call names by options, for the commands in its messages."""
+    found: dict[str, str] = {}
+    waiting = iter(hoisted)
+    for word in waiting:
+        name, sign, value = word.partition("=")
+        if name not in VALUED and name not in FLAGS:
+            break
+        if name in VALUED:
+            found[name] = value if sign else next(waiting, "")
+    _given.set(found)
+
+
+def addressed(message: str) -> str:
+    """A message whose commands speak to the gateway that this call has named, so that they can be run as they stand."""
+    given = _given.get({})
+
+    def whole(found: re.Match[str]) -> str:
+        options = [
+            f" {name} {shlex.quote(value)}"
+            for name, value in given.items()
+            if name not in found[2] and not (name == "--url" and f"{found[1]}{found[2]}".startswith(HERE))
+        ]
+        return f"`waypost {found[1]}{found[2]}{''.join(options)}`"
+
+    return HINT.sub(whole, message) if given else message
 
 
 def command_of(hoisted: Sequence[str]) -> str:

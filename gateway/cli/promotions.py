@@ -394,7 +394,7 @@ def _print_promotion(found: Mapping[str, Any]) -> None:
     if found["message"]:
         say(found["message"])
     if found["review"] == "open":
-        say(f"somebody else reviews this: waypost promotions review {found['id']} --words …")
+        say(f"somebody else reviews this: `waypost promotions review {found['id']} --words …`")
 
 
 def _print_crossing(found: Mapping[str, Any]) -> None:
@@ -404,7 +404,7 @@ def _print_crossing(found: Mapping[str, Any]) -> None:
     elif found["digest"]:
         emit_line(f"  {len(found['files'])} files were copied, {found['digest']} at both ends")
     if found["then"]:
-        say(f"its stage there: waypost promotions show {found['then']}")
+        say(f"its stage there: `waypost promotions show {found['then']}`")
 
 
 def _print_judgement(found: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.characters import HIDDEN, inert
-from gateway.cli.invocation import Invocation
+from gateway.cli.invocation import Invocation, addressed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,8 @@ WIDE = 1000
 """Columns where no terminal limits a line."""
 GAP, FOLDED = 2, 10
 """Columns between two cells, and those that a cell has at least in which words may be broken."""
+WHOLE, EXACT = 1e5, 1e15
+"""From the one on a number is shown without a fraction, from the other on as a power of ten."""
 STYLES = {
     **dict.fromkeys(("production", "ok"), "green"),
     **dict.fromkeys(("staging", "partial", "stale", "warn"), "yellow"),
@@ -64,7 +66,7 @@ def emit_text(text: str) -> None:
 
 def say(message: str) -> None:
     """Tell the person at the terminal something that is not data."""
-    sys.stderr.write(inert(message) + "\n")
+    sys.stderr.write(inert(addressed(message)) + "\n")
 
 
 def ask(question: str, default: str) -> str:
@@ -124,7 +126,7 @@ def listed(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.0f}" if WHOLE <= abs(value) < EXACT else f"{value:.6g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={listed(one)}" for name, one in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from gateway.cli.asked import meant
 from gateway.cli.client import connect
 from gateway.cli.failure import CommandError
 from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
@@ -38,6 +39,8 @@ def team(
         found = gateway.get(path, team=name, limit=limit)
     if as_json(context.obj, found):
         return
+    if not which and name and name not in found["teams"]:
+        say(f"there is no registry of team {name} that you see{meant(name, found['teams'])}")
     for one in [found] if which else found["lists"]:
         _print(one)
 
@@ -52,5 +55,5 @@ def _print(one: Mapping[str, Any]) -> None:
         ]
         emit_table(("OF", "STATE", "TEAM", "OWNER", "WHEN", ""), rows)
     if one["query"]:
-        say(f"the same: waypost search '{one['query']}' --strict")
+        say(f"the same: `waypost search '{one['query']}' --strict`")
     emit_line("")

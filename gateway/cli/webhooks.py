@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.asked import Gateway
+from gateway.cli.asked import Gateway, meant
 from gateway.cli.client import connect, get
 from gateway.cli.events import Types
 from gateway.cli.failure import NO, OK, CommandError
@@ -33,7 +33,7 @@ def list_webhooks(context: typer.Context) -> None:
     ]  # fmt: skip
     emit_table(("ID", "NAME", "TO", "TYPES", "ON", "WAITING", "DEAD", "BY"), rows)
     if not rows:
-        say("nobody is sent events: waypost webhooks add NAME URL")
+        say("nobody is sent events: `waypost webhooks add NAME URL` begins")
 
 
 @app.command("add")
@@ -138,12 +138,14 @@ def _time(text: str) -> str:
 
 def _path(gateway: Gateway, which: str) -> str:
     """The address of a webhook that is named by id or name. Errors: `CommandError`."""
-    found = [one for one in gateway.get("/webhooks")["webhooks"] if which in (str(one["id"]), one["name"])]
+    known = gateway.get("/webhooks")["webhooks"]
+    found = [one for one in known if which in (str(one["id"]), one["name"])]
     if len(found) != 1:
         many = (
             f"{len(found)} webhooks are called so: name it by its id" if found else "there is no such webhook"
         )
-        raise CommandError(f"{many}; `waypost webhooks list` shows them")
+        near = meant(which, [one["name"] for one in known])
+        raise CommandError(f"{many}; `waypost webhooks list` shows them{near}")
     return f"/webhooks/{found[0]['id']}"
 
 

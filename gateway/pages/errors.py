@@ -47,7 +47,7 @@ def handle_page(request: AnyRequest, error: Exception) -> Response[Any]:
     answer = handle(request, error)
     if not wants_page(request):
         return answer
-    problem = explain(error)
+    problem = explain(error, request)
     if problem.status == 401 and request.method == "GET":
         query = request.url.query
         return Redirect(

@@ -92,7 +92,7 @@ class Here(Gateway):
                 rest = self._completed(rest)
             found: object = module.answer(self.waypost, (method, area, *rest), query, body)
         except (WaypostError, ProblemError) as error:
-            problem = explain(self._with_candidates(rest, error) if names else error)
+            problem = explain(self._meant(names, area, rest, error))
             said = msgspec.json.decode(msgspec.json.encode(problem.body()))
             raise AnsweredProblemError(problem.status, said) from error
         return found
@@ -105,10 +105,13 @@ class Here(Gateway):
 
         return [*completed(self.waypost, LOCAL.view, words[0]).split("/"), *words[1:]]
 
-    def _with_candidates(self, words: Sequence[str], error: Exception) -> Exception:
-        """An error about a reference, with what was perhaps meant."""
+    def _meant(self, names: bool, area: str, words: Sequence[str], error: Exception) -> Exception:
+        """An error about a reference or a name, with what was perhaps meant."""
         from gateway.cli.local import catch_up
-        from gateway.meant import with_candidates
+        from gateway.meant import unlisted, with_candidates
+
+        if not names:
+            return unlisted(self.waypost, LOCAL, area, "/".join(words), error)
 
         catch_up(self.waypost, ["search"])
         self.waypost.reload_search()

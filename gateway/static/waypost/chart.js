@@ -1,7 +1,7 @@
 // The point of a chart under the pointer or the keyboard, with its value and what it is beside the one before.
 (() => {
   "use strict";
-  const told = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(5))));
+  const told = (value) => (Number.isInteger(value) || Math.abs(value) >= 1e5 ? value.toLocaleString("en", { maximumFractionDigits: 0 }) : String(Number(value.toPrecision(5))));
   function attach(svg) {
     const { labels, values } = JSON.parse(svg.dataset.chart), line = svg.querySelector("polyline").points, last = values.length - 1;
     const said = svg.parentElement.querySelector("output"), newest = said.textContent, mark = svg.querySelector(".at");

@@ -365,3 +365,68 @@ def test_two_to_eight_versions_are_laid_beside_each_other(gateway: Chained) -> N
         assert (refused.status_code, "2 to 8" in refused.text) == (422, True)
     absent = gateway.send("GET", "/api/v1/comparison", params={"ref": [*refs, "texts/encoder:99"]})
     assert absent.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "noun", "shown"),
+    [
+        ("POST", "/registries/text/sync", "registry", "registries list"),
+        ("DELETE", "/tokens/pipelin", "token", "token list"),
+        ("POST", "/principals/token:pipelin/enable", "person or token", "principals list"),
+        ("DELETE", "/grants/12", "grant", "grants list"),
+        ("GET", "/promotions/12", "promotion", "promotions list"),
+        ("GET", "/operations/12", "operation", "operations list"),
+        ("GET", "/searches/none", "kept search", "searches list"),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_what_it_should_have_been(
+    gateway: Chained, method: str, path: str, noun: str, shown: str
+) -> None:
+    if not gateway.get("/tokens")["tokens"]:
+        gateway.ask("POST", "/tokens", body={"name": "pipeline"})
+    problem = gateway.send(method, f"/api/v1{path}").json()
+    assert problem["detail"] == f"there is no such {noun} that you may see: `waypost {shown}` shows them"
+    near = {"token": ["pipeline"], "person or token": ["token:pipeline"], "registry": ["texts"]}
+    assert problem.get("candidates", []) == near.get(noun, [])
+    with pytest.raises(AnsweredProblemError, match="there is no such") as refused:
+        gateway.ask(method, path)
+    assert refused.value.body == problem
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("promotions?state=foo", "state: 'foo' is not known here: known are approved, cancelled, done, "),
+        ("operations?state=foo", "state: 'foo' is not known here: known are failed, ok, "),
+        ("production?format=foo", "format: 'foo' is not known here: known are csv, json"),
+        ("impact/texts/encoder:3?action=foo", "action: 'foo' is not known here: known are archive, "),
+        ("plans?to=foo", "to: 'foo' is not known here: known are archived, none, production, staging"),
+        ("bom/texts/encoder:3?spec=2", "spec: '2' is not known here: known are 1.6, 1.7"),
+        ("promotions?limit=abc", "limit: a whole number is expected"),
+        ("search?q=x&limit=0", "limit: at least 1 is expected"),
+        ("search?q=x&strict=perhaps", "strict: true or false is expected"),
+    ],
+)
+def test_a_parameter_that_is_none_is_answered_with_those_that_are(
+    gateway: Chained, path: str, said: str
+) -> None:
+    assert gateway.send("GET", f"/api/v1/{path}").json()["detail"].startswith(said)
+
+
+def test_a_role_for_what_is_not_there_yet_is_given_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(configured(tmp_path)[0]))
+    assert run(["token", "create", "pipeline"]) == 0
+    capsys.readouterr()
+    assert run(["grants", "add", "--token", "pipelin", "--role", "viewer", "--on", "registry:text"]) == 0
+    told = capsys.readouterr()
+    assert "token:pipelin is viewer on registry:text" in told.out
+    assert "no token pipelin yet that you see; did you mean pipeline?" in told.err
+    assert "no registry text yet that you see; did you mean texts?" in told.err
+    assert run(["grants", "add", "--token", "pipeline", "--role", "viewer", "--on", "registry:texts"]) == 0
+    assert capsys.readouterr().err == ""
+    assert run(["webhooks", "test", "nosuch"]) == 2
+    assert "`waypost webhooks list` shows them" in capsys.readouterr().err
+    assert run(["team", "txts"]) == 0
+    assert "no registry of team txts" in capsys.readouterr().err

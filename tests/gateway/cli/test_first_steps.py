@@ -4,9 +4,11 @@ import json
 import os
 import pty
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,40 @@ def test_completion_is_offered_to_shells(tmp_path: Path) -> None:
         check=False,
     )
     assert "complete" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["search", "sync", "migrate"])
+@pytest.mark.parametrize(
+    ("holds", "said"),
+    [
+        ("text", "no database of SQLite"),
+        ("orders", "another program's: its tables are orders"),
+        ("newer", "newer than"),
+    ],
+)
+def test_what_is_no_database_of_ours_is_told_as_such(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    holds: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "waypost.toml").touch()
+    file = tmp_path / "waypost.db"
+    if holds == "text":
+        file.write_text("a text, and longer than the head of a database: " * 20)
+    else:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            table = "orders (x)" if holds == "orders" else "alembic_version (version_num)"
+            connection.execute(f"CREATE TABLE {table}")
+            if holds == "newer":
+                connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    before = file.read_bytes()
+    assert run([command, *(["x"] if command == "search" else [])]) == 2
+    told = capsys.readouterr()
+    assert "an error inside Waypost" not in told.err + told.out
+    assert said in told.err
+    if holds == "text":
+        assert file.read_bytes() == before

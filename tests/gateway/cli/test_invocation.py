@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.invocation import Invocation, hoist
+from gateway.cli.invocation import Invocation, addressed, hoist, remember
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,23 @@ def test_an_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Invocation.of(None, "", json=False).url == "http://elsewhere"
     assert Invocation.of(None, "http://here", json=False).url == "http://here"
     assert Invocation.of(Path("mine.toml"), "", json=False).url == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--url", "http://a:1", "search", "x"],
+            "`waypost token list --url http://a:1` or `waypost migrate`",
+        ),
+        (
+            ["--config=my file.toml", "sync"],
+            "`waypost token list --config 'my file.toml'` or `waypost migrate --config 'my file.toml'`",
+        ),
+        (["search", "--", "--url", "x"], "`waypost token list` or `waypost migrate`"),
+    ],
+)
+def test_a_command_in_a_message_speaks_to_the_gateway_that_was_named(words: list[str], said: str) -> None:
+    remember(words)
+    assert addressed("`waypost token list` or `waypost migrate`") == said
+    assert addressed(said) == said

@@ -59,3 +59,17 @@ def test_references_stay_whole_on_a_narrow_terminal(
     assert ref in printed
     assert other in printed
     assert max(map(len, printed.splitlines())) <= max(width, len(ref))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1234567890.0, "1234567890"),
+        (1234567.5, "1234568"),
+        (0.957812345, "0.957812"),
+        (1e-7, "1e-07"),
+        (3e20, "3e+20"),
+    ],
+)
+def test_great_numbers_are_shown_whole(value: float, shown: str) -> None:
+    assert screen.listed(value) == shown
