@@ -13,6 +13,8 @@ import typer
 
 from gateway.cli.asked import Gateway, meant
 from gateway.cli.client import ask, connect, get
+from gateway.cli.completion import among
+from gateway.cli.completion import tokens as token_names
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import TOKEN, Invocation
 from gateway.cli.screen import ago, as_json, emit_line, emit_table, say, when
@@ -21,8 +23,12 @@ tokens = typer.Typer(help="API tokens: make, list, renew and revoke them.", no_a
 grants = typer.Typer(help="Roles: who holds which, and on what.", no_args_is_help=True)
 LIFE = re.compile(r"(\d+(?:\.\d+)?)([hdwy])")
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "y": 365.0}
-Name = Annotated[str, typer.Argument(help="the token's name or id")]
-Role = Annotated[str, typer.Option(help="viewer, contributor, approver, auditor, operator or impact.global")]
+Name = Annotated[str, typer.Argument(help="the token's name or id", autocompletion=token_names)]
+ROLES = ("viewer", "contributor", "approver", "auditor", "operator", "attester", "emergency", "impact.global")
+"""As in `federation.access`, which brings the database along."""
+Role = Annotated[
+    str, typer.Option(help=f"{', '.join(ROLES[:-1])} or {ROLES[-1]}", autocompletion=among(ROLES))
+]
 On = Annotated[str, typer.Option(help="what the role holds on: * for everything, team:NAME or registry:NAME")]
 
 
@@ -112,7 +118,7 @@ def add(
     context: typer.Context,
     role: Role,
     on: On = "*",
-    token: Annotated[str, typer.Option(help="name of the token it is for")] = "",
+    token: Annotated[str, typer.Option(help="name of the token it is for", autocompletion=token_names)] = "",
     subject: Annotated[str, typer.Option(help="subject of the person it is for, as the provider says")] = "",
     group: Annotated[str, typer.Option(help="the identity provider's group it is for")] = "",
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import ask, connect, get
+from gateway.cli.completion import registries, teams
 from gateway.cli.consent import Yes, consent
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
@@ -20,8 +21,8 @@ app = typer.Typer(help="What happened, and the proof of it.", no_args_is_help=Tr
 def list_entries(
     context: typer.Context,
     ref: Annotated[str, typer.Option(help="of this model or version only")] = "",
-    registry: Annotated[str, typer.Option(help="of this registry only")] = "",
-    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
+    registry: Annotated[str, typer.Option(help="of this registry only", autocompletion=registries)] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only", autocompletion=teams)] = "",
     actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",
     action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
     since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",

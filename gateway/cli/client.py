@@ -132,6 +132,14 @@ def whole(gateway: Gateway, reference: str) -> Reference:
     return parse(reference, default_registry=found["registry"])
 
 
+def require_there(gateway: Gateway, under: str) -> None:
+    """See that a registry or a model is there, so that nothing under it is no mistake. Errors: `CommandError`."""
+    if under:
+        gateway.get(
+            f"/models/{of_reference(under)}" if "/" in under else f"/registries/{quote(under, safe='')}"
+        )
+
+
 def has_registry(reference: str) -> bool:
     """Whether a registry stands before the model."""
     return "/" in PARTS.split(reference, maxsplit=1)[0]
@@ -150,9 +158,11 @@ def only_here(invocation: Invocation, why: str) -> Invocation:
 
 
 @contextmanager
-def connect(invocation: Invocation) -> Iterator[Gateway]:
-    """The gateway a command talks to. Errors: `CommandError` and those of `embedded`."""
-    with remote(invocation.url) if invocation.url else embedded(invocation) as gateway:
+def connect(invocation: Invocation, patience: float = PATIENCE) -> Iterator[Gateway]:
+    """The gateway a command talks to, which has `patience` seconds for an answer. Errors: `CommandError` and those of
+    `embedded`.
+    """
+    with remote(invocation.url, patience) if invocation.url else embedded(invocation) as gateway:
         yield gateway
 
 
@@ -176,7 +186,7 @@ def ask(
 
 
 @contextmanager
-def remote(url: str) -> Iterator[Remote]:
+def remote(url: str, patience: float = PATIENCE) -> Iterator[Remote]:
     """A running gateway."""
     require_address(url)
     with starting():
@@ -189,7 +199,7 @@ def remote(url: str) -> Iterator[Remote]:
             f"{TOKEN} holds no token: blanks or characters are in it that no token has; copy it anew"
         )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = httpx.Timeout(PATIENCE, connect=CONNECT_PATIENCE)
+    timeout = httpx.Timeout(patience, connect=min(patience, CONNECT_PATIENCE))
     parts = urlsplit(url)
     is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     # Reading the authorities takes as long as a request, and without TLS nothing asks them. This context trusts nobody.

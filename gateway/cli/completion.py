@@ -1,16 +1,20 @@
-"""Completion of references and names of registries in a shell, from whatever gateway the line names."""
+"""Completion in a shell of references and names, from whatever gateway the line names, and of words of a fixed set."""
 
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 
 import typer
 
+from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
 from gateway.cli.invocation import Invocation
 
 ASKED, HEAD = "_WAYPOST_COMPLETE", "_WAYPOST_HEAD"
 BASH, ZSH = "complete_bash", "complete_zsh"
+PATIENCE = 2.0
+"""Seconds that a gateway has for an answer: a shell that waits does nothing else."""
 SIGN = re.compile("[:@]")
 BROKEN = re.compile(r"(?<=\S)\n?([:@])\n?(?=\S|$)")
 """Signs of a reference at which bash takes words apart."""
@@ -54,6 +58,56 @@ def registries(ctx: typer.Context, incomplete: str) -> list[str]:
     return [one.rstrip("/") for one in _continued(ctx, incomplete, None) if one.endswith("/")]
 
 
+def teams(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of teams that begin so."""
+    return _named(ctx, incomplete, "registries", "team")
+
+
+def tokens(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of tokens that begin so."""
+    return _named(ctx, incomplete, "tokens")
+
+
+def insights(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of lists over the graph that begin so."""
+    return _named(ctx, incomplete, "insights")
+
+
+def webhooks(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of webhooks that begin so."""
+    return _named(ctx, incomplete, "webhooks")
+
+
+def searches(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of kept searches that begin so."""
+    return _named(ctx, incomplete, "searches")
+
+
+def among(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """A completion with those of a fixed set of words that begin so."""
+    known = tuple(words)
+
+    def offered(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
+
+    return offered
+
+
+def _named(ctx: typer.Context, incomplete: str, area: str, field: str = "name") -> list[str]:
+    with suppress(Exception), _asked(ctx) as gateway:
+        names = dict.fromkeys(one[field] for one in gateway.get(f"/{area}")[area])
+        return [name for name in names if name.startswith(incomplete)]
+    return []
+
+
+@contextmanager
+def _asked(ctx: typer.Context) -> Iterator[Gateway]:
+    """The gateway that the line names."""
+    given = ctx.find_root().params
+    with connect(Invocation.of(given.get("config"), given.get("url") or "", json=True), PATIENCE) as gateway:
+        yield gateway
+
+
 def _offered(ctx: typer.Context, incomplete: str, signs: str) -> list[str]:
     head = os.environ.get(HEAD, "")
     typed = head + incomplete
@@ -71,10 +125,8 @@ def _continued(ctx: typer.Context, typed: str, signs: str | None) -> list[str]:
     """What the gateway says. Where that is one thing, also with how it goes on, models with these signs: a shell ends a
     word that can only be one.
     """
-    given = ctx.find_root().params
-    invocation = Invocation.of(given.get("config"), given.get("url") or "", json=True)
     try:
-        with connect(invocation) as gateway:
+        with _asked(ctx) as gateway:
 
             def asked(q: str) -> list[str]:
                 found: list[str] = gateway.get("/references", q=q or None)["references"]

@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import Remote, connect, has_registry, whole
+from gateway.cli.completion import registries, teams
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import counted, emit_json, say
@@ -30,8 +31,8 @@ def export(
         Format, typer.Option("--format", help="jsonl with proofs, csv for spreadsheets, or cloudevents")
     ] = "jsonl",
     ref: Annotated[str, typer.Option(help="evidence for this model or version")] = "",
-    registry: Annotated[str, typer.Option(help="of this registry only")] = "",
-    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
+    registry: Annotated[str, typer.Option(help="of this registry only", autocompletion=registries)] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only", autocompletion=teams)] = "",
     actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",
     action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
     since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",

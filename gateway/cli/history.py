@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.client import connect
+from gateway.cli.completion import registries, teams
 from gateway.cli.models import AsOf, moment
 from gateway.cli.screen import as_json, emit_table, say
 
@@ -16,8 +17,8 @@ def production(
     stage: Annotated[
         Literal["production", "staging", "archived"], typer.Option(help="what was held")
     ] = "production",
-    registry: Annotated[str, typer.Option(help="of this registry only")] = "",
-    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
+    registry: Annotated[str, typer.Option(help="of this registry only", autocompletion=registries)] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only", autocompletion=teams)] = "",
     csv: Annotated[bool, typer.Option("--csv", help="everything as CSV")] = False,
 ) -> None:
     """Everything that was in production then, in every registry; since and until as intervals, in UTC."""

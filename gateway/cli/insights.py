@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.client import ask, connect, get, of_reference
+from gateway.cli.completion import insights as insight_names
 from gateway.cli.graph import Cursor, Depth, Limit
 from gateway.cli.models import Ref
 from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
@@ -25,7 +26,9 @@ class Kind(StrEnum):
 
 def insights(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="which list; none: what lists there are")] = "",
+    name: Annotated[
+        str, typer.Argument(help="which list; none: what lists there are", autocompletion=insight_names)
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="lines")] = 20,
     cursor: Cursor = "",
     csv: Annotated[bool, typer.Option("--csv", help="as CSV")] = False,

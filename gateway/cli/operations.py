@@ -152,7 +152,7 @@ def delete(
 
 def operations(
     context: typer.Context,
-    registry: Annotated[str, typer.Option(help="only of this registry")] = "",
+    registry: Annotated[str, typer.Option(help="only of this registry", autocompletion=registries)] = "",
     state: Annotated[State | None, typer.Option(help="only in this state")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:

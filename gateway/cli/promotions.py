@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import ask, connect, get, of_reference
+from gateway.cli.client import ask, connect, get, of_reference, require_there
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
@@ -19,6 +19,19 @@ from gateway.cli.screen import as_json, emit_line, emit_table, say, when
 
 StatementKind = Literal["signature", "scan", "evaluation", "check"]
 Verdict = Literal["yes", "no", "unknown"]
+State = Literal[
+    "open",
+    "waiting",
+    "approved",
+    "executing",
+    "stuck",
+    "done",
+    "failed",
+    "void",
+    "rejected",
+    "expired",
+    "cancelled",
+]
 LOOK_EVERY, WAITING_EVERY = 0.05, 1.0
 AT_ONCE = 500
 """Versions of one answer."""
@@ -72,6 +85,7 @@ def _survey(invocation: Invocation, under: str, to: str) -> int:
     """Every version that policies on a stage are on, with the checks that keep it back."""
     found: list[Any] = []
     with connect(invocation) as gateway:
+        require_there(gateway, under)
         cursor: str | None = ""
         while cursor is not None:
             page = gateway.get("/plans", to=to, under=under, limit=AT_ONCE, cursor=cursor)
@@ -179,9 +193,7 @@ def reject(context: typer.Context, ident: Ident, reason: Reason) -> int:
 @promotions.command("list")
 def list_(
     context: typer.Context,
-    state: Annotated[
-        str, typer.Option(help="open, waiting, approved, executing, stuck, done, failed, void, rejected, …")
-    ] = "",
+    state: Annotated[State | None, typer.Option(help="only those in this state; open: not ended yet")] = None,
     mine: Annotated[bool, typer.Option("--mine", help="only those that you could approve now")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:

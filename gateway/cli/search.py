@@ -12,6 +12,7 @@ from federation.search.fields import facet_names
 from gateway.characters import inert
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect, get, of_reference, require_address
+from gateway.cli.completion import among
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import URL, Invocation
 from gateway.cli.models import Ref
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 COLUMNS = ("VERSION", "STAGE", "TEAM", "ALIASES", "FRAMEWORK", "UPDATED", "OTHERS")
 SHOWN_FIELDS = ("description",)
 """Fields without a column of their own whose highlights stand under a hit."""
+ORDERS, GROUPS = ("relevance", "updated", "created", "name"), ("model", "version")
 EXCERPT = 100
 MEANING = 80
 WATCH_EVERY = 2.0
@@ -62,10 +64,16 @@ def search(
     limit: Annotated[int, typer.Option(min=1, max=200, help="hits on a page")] = 20,
     cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
     sort: Annotated[
-        str, typer.Option(help="relevance, updated, created, name or metric.NAME; - before it turns it round")
+        str,
+        typer.Option(
+            help="relevance, updated, created, name or metric.NAME; - before it turns it round",
+            autocompletion=among(ORDERS),
+        ),
     ] = "",
     facets: Annotated[str, typer.Option(help=f"count by {facet_names()}")] = "",
-    group: Annotated[str, typer.Option(help="model: one hit a model; version: every version")] = "model",
+    group: Annotated[
+        str, typer.Option(help="model: one hit a model; version: every version", autocompletion=among(GROUPS))
+    ] = "model",
     explain: Annotated[bool, typer.Option("--explain", help="say why a hit is where it is")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="words are words and all of them must match: for scripts")

@@ -6,11 +6,12 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import ask, connect, get
+from gateway.cli.completion import searches, teams
 from gateway.cli.screen import ago, as_json, emit_table, say
 from gateway.cli.search import print_answer
 
 app = typer.Typer(help="Saved searches: keep, list, run and remove them.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="the search's name or id")]
+Name = Annotated[str, typer.Argument(help="the search's name or id", autocompletion=searches)]
 
 
 @app.command("list")
@@ -35,7 +36,9 @@ def save(
     query: Annotated[
         list[str], typer.Argument(help="as for `waypost search`; after -- where a word has a minus")
     ],
-    team: Annotated[str, typer.Option(help="keep it for this team; empty: for yourself")] = "",
+    team: Annotated[
+        str, typer.Option(help="keep it for this team; empty: for yourself", autocompletion=teams)
+    ] = "",
     sort: Annotated[str, typer.Option(help="as for `waypost search`")] = "relevance",
     group: Annotated[str, typer.Option(help="model or version")] = "model",
     strict: Annotated[bool, typer.Option("--strict", help="as for `waypost search`")] = False,

@@ -8,21 +8,37 @@ import typer
 
 from gateway.cli.asked import meant
 from gateway.cli.client import connect
+from gateway.cli.completion import among, teams
 from gateway.cli.failure import CommandError
 from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
+
+LISTS = (
+    "changed",
+    "production",
+    "without-owner",
+    "without-card",
+    "without-lineage",
+    "stale",
+    "waiting",
+    "failing",
+)
+"""As in `gateway.team`, which brings the database along."""
 
 
 def team(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="the team; none: yours, or every team that you see", metavar="TEAM")
+        str,
+        typer.Argument(
+            help="the team; none: yours, or every team that you see", metavar="TEAM", autocompletion=teams
+        ),
     ] = "",
     which: Annotated[
         str,
         typer.Option(
             "--list",
-            help="one list alone: changed, production, without-owner, without-card, without-lineage, stale, waiting "
-            "or failing",
+            help=f"one list alone: {', '.join(LISTS[:-1])} or {LISTS[-1]}",
+            autocompletion=among(LISTS),
         ),
     ] = "",
     csv: Annotated[bool, typer.Option("--csv", help="all rows of that list as CSV")] = False,

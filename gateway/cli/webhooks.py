@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.asked import Gateway, meant
 from gateway.cli.client import connect, get
+from gateway.cli.completion import webhooks
 from gateway.cli.events import Types
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.screen import ago, as_json, counted, emit_json, emit_line, emit_table, say, when
@@ -15,7 +16,7 @@ app = typer.Typer(
 )
 DeliveryState = Literal["waiting", "delivered", "dead"]
 On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, or a model")]
-Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the list")]
+Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the list", autocompletion=webhooks)]
 
 
 @app.command("list")

@@ -1,16 +1,22 @@
 """A reference without its registry, and one that names nothing: what was meant, within what the caller may see."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from gateway.cli import run
+from federation.access import ROLES
+from gateway.api.promotions_out import PromotionState
+from gateway.cli import access, client, promotions, run, team
 from gateway.cli.asked import AnsweredProblemError
 from gateway.cli.local import catch_up
+from gateway.team import LISTS
 from tests.gateway.chained import Chained, chained, configured
 from tests.patience import PATIENCE
 
@@ -288,6 +294,16 @@ def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
         ("bulk texts/encoder:3 texts/encoder :", {"3"}),
         ("sync te", {"texts"}),
         ("sync enc", {""}),
+        ("promotions list --state f", {"failed"}),
+        ("grants add --role att", {"attester"}),
+        ("team --list wai", {"waiting"}),
+        ("team a", {"a"}),
+        ("search --sort up", {"updated"}),
+        ("search --group v", {"version"}),
+        ("insights orp", {"orphans"}),
+        ("production --registry te", {"texts"}),
+        ("audit list --team b", {"b"}),
+        ("token revoke no", {""}),
         ("show nobody/x", {""}),
         ("impact enc", {"texts/encoder", "texts/encoder:3", "texts/encoder@stage:production"}),
         ("impact encoder", {"texts/encoder:3"}),
@@ -316,6 +332,42 @@ def test_bash_takes_a_reference_apart_and_gets_the_rest_of_its_last_word(
     with pytest.raises(SystemExit):
         run([])
     assert rest <= {one.removesuffix("\n") for one in capsys.readouterr().out.split("\n")}
+
+
+def test_a_gateway_that_does_not_answer_keeps_no_shell_waiting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, value in {
+            "WAYPOST_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "_WAYPOST_COMPLETE": "complete_bash",
+            "COMP_WORDS": "waypost\nshow\nte",
+            "COMP_CWORD": "2",
+        }.items():
+            monkeypatch.setenv(name, value)
+        began = time.monotonic()
+        with pytest.raises(SystemExit):
+            run([])
+        assert time.monotonic() - began < 60 < client.PATIENCE
+    told = capsys.readouterr()
+    assert (told.out.strip(), told.err) == ("", "")
+
+
+def test_what_commands_offer_is_what_there_is() -> None:
+    assert set(access.ROLES) == set(ROLES)
+    assert set(team.LISTS) == set(LISTS)
+    assert set(get_args(promotions.State)) == set(get_args(PromotionState))
+
+
+@pytest.mark.parametrize("command", ["retention plan text", "plan --all text", "plan --all texts/encodr"])
+def test_what_is_asked_of_what_is_not_there_is_no_empty_answer(
+    command: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(shop))
+    whole = command.replace("encodr", "encoder") + ("s" if command.endswith("text") else "")
+    assert run([*command.split(), *(["--to", "production"] if "plan --all" in command else [])]) == 2
+    assert "did you mean texts" in capsys.readouterr().err
+    assert run([*whole.split(), *(["--to", "production"] if "plan --all" in command else [])]) == 0
 
 
 def test_bash_itself_completes_a_bare_name_and_then_its_versions(tmp_path: Path) -> None:
