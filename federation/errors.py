@@ -51,11 +51,10 @@ class DeniedError(WaypostError):
 
     code = "forbidden"
 
-    def __init__(self, permission: str, where: str, roles: Sequence[str] = ()) -> None:
+    def __init__(self, permission: str, where: str, roles: Sequence[str] = (), *, remedy: str = "") -> None:
         named = f" ({' or '.join(roles)})" if roles else ""
-        super().__init__(
-            f"you lack the permission {permission} on {where}: ask an operator for a role that has it{named}"
-        )
+        remedy = remedy or f"ask an operator for a role that has it{named}"
+        super().__init__(f"you lack the permission {permission} on {where}: {remedy}")
         self.permission = permission
         self.where = where
 

@@ -47,7 +47,7 @@ class PromotionResponse:
             raise StateError(f"promotion {row.id} waits for no review", code="nothing-to-review")
         self.principal.require(Permission.CHANGE, row.registry_id, f"registry {row.registry}")
         if self._is_proposer:
-            raise DeniedError("review", "what you did yourself: somebody else closes it")
+            raise DeniedError("review", "what you did yourself", remedy="somebody else closes it")
         self.opened.change(review="closed")
         self._say("review", words, Action.PROMOTION_REVIEWED)
 

@@ -101,7 +101,9 @@ def check_permission(request: AnyRequest) -> None:
     if principal is ANONYMOUS:
         raise unauthenticated("sign in, or send `Authorization: Bearer TOKEN`")
     if principal.scopes is not None and permission not in principal.scopes:
-        raise DeniedError(permission, "anything: this token is limited to other scopes")
+        raise DeniedError(
+            permission, "anything", remedy="this token is limited to other scopes, so use another"
+        )
     if permission is Permission.READ:
         return  # what may be read is decided by the view
     if permission is Permission.AUDIT:

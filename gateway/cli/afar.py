@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.client import remote
-from gateway.cli.doctor import Finding
 from gateway.cli.failure import CommandError
+from gateway.cli.finding import Finding
 from gateway.cli.screen import ago
 
 if TYPE_CHECKING:

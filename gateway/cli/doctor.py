@@ -4,13 +4,14 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from gateway.cli.failure import NO, OK, explain
+from gateway.cli.finding import Finding
 from gateway.cli.invocation import Invocation, addressed
 from gateway.cli.screen import ago, as_json, counted, emit_table, say
 from gateway.door.guard import foreign_owners
@@ -38,16 +39,6 @@ OF_A_GATEWAY = frozenset(
 MADE_BY = "`waypost sync` or `waypost serve`"
 LATE = timedelta(minutes=5)
 """What waits for longer to be sent to a webhook is worth a look."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    remedy: str = ""
 
 
 def doctor(context: typer.Context) -> int:

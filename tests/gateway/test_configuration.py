@@ -100,5 +100,6 @@ def test_a_mistake_is_one_clear_line(
 def test_a_file_that_is_not_there_names_the_way_to_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["serve", "--config", str(tmp_path / "waypost.toml")]) == 2
-    assert "`waypost init` writes one" in capsys.readouterr().err
+    file = str(tmp_path / "waypost.toml")
+    assert run(["serve", "--config", file]) == 2
+    assert f"`waypost init --config {file}` writes one" in capsys.readouterr().err

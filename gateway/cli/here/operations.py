@@ -23,7 +23,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     """What is asked of operations, and every change. Errors: those of the face."""
     match asked:
         case ("GET", "operations"):
-            state = checked(out.State | None, query.get("state"), "in_state")
+            state = checked(out.State | None, query.get("state"), "state")
             chosen = Chosen(query.get("registry"), state, None, None)
             found = waypost.operations.list(LOCAL.view, chosen, query.get("limit", 50))
             return out.operations_out(waypost, found, query.get("limit", 50))

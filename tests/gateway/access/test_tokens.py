@@ -53,6 +53,12 @@ def test_hidden_and_absent_answer_alike(guarded: Gate) -> None:
         assert hidden.content == absent.content
 
 
+def test_a_token_with_other_scopes_is_told_that_no_role_would_do(guarded: Gate) -> None:
+    reader = guarded.token("reader", ("operator", "*"), scopes=["read"])
+    detail = guarded.ask("POST", "/api/v1/registries/fraud/sync", token=reader).json()["detail"]
+    assert detail.endswith("on anything: this token is limited to other scopes, so use another")
+
+
 def test_a_denial_of_somebody_known_is_one_entry(guarded: Gate) -> None:
     risk = guarded.token("risk", ("viewer", "team:risk"))
     answer = guarded.ask("POST", "/api/v1/registries/fraud/sync", token=risk)

@@ -8,7 +8,8 @@ import pytest
 from federation.database import writing
 from federation.identity.people import Person
 from federation.identity.sessions import begin_as_person
-from gateway.cli.doctor import Finding, identity_provider
+from gateway.cli.doctor import identity_provider
+from gateway.cli.finding import Finding
 from tests.gateway.access.gate import gate
 from tests.gateway.access.test_oidc import CONFIG
 from tests.servers.oidc import IdentityProvider
