@@ -27,7 +27,7 @@ FEW = 5
 ALIKE = 0.6
 FORMS = (".json", ".csv", ".svg")
 """With what a page's address may end."""
-TAILS = ("/statements", "/comments", "/similar", "/validate")
+STATEMENTS, COMMENTS, SIMILAR, VALIDATE = TAILS = ("/statements", "/comments", "/similar", "/validate")
 """What stands behind the reference of a version in an address that asks for something of it."""
 LISTED: "Mapping[str, tuple[str, str, Callable[[Waypost, Principal], Iterable[str]]]]" = {
     "tokens": ("token", "token list", lambda waypost, who: (one.name for one in waypost.identity.tokens(who))),

@@ -6,8 +6,7 @@ from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from federation.catalogue.catalogue import SampleRequest, Validation
-from federation.errors import UnknownError
+from federation.catalogue.catalogue import Validation
 from federation.search.answer import SimilarAnswer
 from federation.statements.statements import ArtifactStatement
 from gateway.api.comparison_out import ComparisonOut, comparison_out
@@ -31,18 +30,16 @@ from gateway.api.requests import (
     provide_waypost,
 )
 from gateway.api.statements_out import (
-    CommentIn,
     CommentOut,
     CommentsOut,
-    StatementIn,
     StatementsOut,
     comments_out,
+    stated,
 )
 from gateway.likeness import similar
-from gateway.meant import TAILS, reference_meant
-from gateway.parameters import checked, read_as_of, read_reference
+from gateway.meant import COMMENTS, SIMILAR, STATEMENTS, reference_meant
+from gateway.parameters import read_as_of, read_reference
 
-STATEMENTS, COMMENTS, SIMILAR, VALIDATE = TAILS
 References = Annotated[
     list[str], QueryParameter(name="ref", description="two to eight versions, each by a `ref` of its own")
 ]
@@ -122,19 +119,8 @@ def make_statement(
     reference: say something of the version itself, in words. With `/validate`: whether the version would take a
     request, by MLflow's rules, column by column.
     """
-    what = next(filter(ref.endswith, TAILS), "")
-    if what not in (VALIDATE, COMMENTS, STATEMENTS):
-        raise UnknownError()
-    reference = reference_meant(waypost, principal.view, ref.removesuffix(what))
-    if what == VALIDATE:
-        sent = checked(SampleRequest, data)
-        return Response(waypost.catalogue.validate(principal.view, reference, sent), status_code=200)
-    if what == COMMENTS:
-        said_of = waypost.statements.comment(principal, reference, checked(CommentIn, data).words)
-        return Response(comments_out(waypost.identity, [said_of])[0], status_code=201)
-    said = checked(StatementIn, data)
-    made = waypost.statements.state(principal, reference, said.kind, said.content, said.digest)
-    return Response(made, status_code=201)
+    found = stated(waypost, principal, ref, data)
+    return Response(found, status_code=200 if isinstance(found, Validation) else 201)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)

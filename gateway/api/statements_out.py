@@ -5,13 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from federation.catalogue.catalogue import SampleRequest, Validation
+from federation.errors import UnknownError
 from federation.statements.statements import ArtifactStatement, VersionComment
+from gateway.meant import COMMENTS, STATEMENTS, VALIDATE, reference_meant
 from gateway.names import with_names
+from gateway.parameters import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from federation.access import Principal
     from federation.identity.identity import Identity
+    from gateway.waypost import Waypost
 
 
 class StatementIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,3 +65,22 @@ def comments_out(identity: "Identity", found: "Iterable[VersionComment]") -> lis
     """Comments with the names of who said them."""
     rows = (CommentOut(one.id, one.words, one.is_current, one.principal, one.at) for one in found)
     return with_names(identity, rows)
+
+
+def stated(
+    waypost: "Waypost", principal: "Principal", ref: str, given: object
+) -> ArtifactStatement | CommentOut | Validation:
+    """What is said of a version, or asked of what it takes, by what stands behind its reference. Errors: those of the
+    faces, and `UnknownError` where nothing of that stands there.
+    """
+    what = next(filter(ref.endswith, (STATEMENTS, COMMENTS, VALIDATE)), "")
+    if not what:
+        raise UnknownError()
+    reference = reference_meant(waypost, principal.view, ref.removesuffix(what))
+    if what == VALIDATE:
+        return waypost.catalogue.validate(principal.view, reference, checked(SampleRequest, given))
+    if what == COMMENTS:
+        made = waypost.statements.comment(principal, reference, checked(CommentIn, given).words)
+        return comments_out(waypost.identity, [made])[0]
+    said: StatementIn = checked(StatementIn, given)
+    return waypost.statements.state(principal, reference, said.kind, said.content, said.digest)

@@ -4,15 +4,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation.access import LOCAL
-from federation.catalogue.catalogue import SampleRequest
 from federation.operations.operations import Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
 from gateway.api import operations_out as out
-from gateway.api.statements_out import CommentIn, StatementIn, comments_out
+from gateway.api.statements_out import stated
 from gateway.cli.here import Ident, Query, checked, reference_of
 from gateway.intents import ask
-from gateway.meant import reference_meant
 from gateway.parameters import read_etags
 
 if TYPE_CHECKING:
@@ -30,25 +28,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "operations", number):
             found_one = waypost.operations.show(LOCAL.view, checked(Ident, number, "operation_id"))
             return out.operation_out(waypost, found_one)
-        case ("POST", "versions", *ref, "statements"):
-            given = checked(StatementIn, body)
-            return waypost.statements.state(
-                LOCAL,
-                reference_meant(waypost, LOCAL.view, "/".join(ref)),
-                given.kind,
-                given.content,
-                given.digest,
-            )
-        case ("POST", "versions", *ref, "comments"):
-            words = checked(CommentIn, body).words
-            made = waypost.statements.comment(
-                LOCAL, reference_meant(waypost, LOCAL.view, "/".join(ref)), words
-            )
-            return comments_out(waypost.identity, [made])[0]
-        case ("POST", "versions", *ref, "validate"):
-            return waypost.catalogue.validate(
-                LOCAL.view, reference_meant(waypost, LOCAL.view, "/".join(ref)), checked(SampleRequest, body)
-            )
+        case ("POST", "versions", *ref):
+            return stated(waypost, LOCAL, "/".join(ref), body)
         case ("PUT", "versions", *ref, "stage"):
             return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
         case ("PUT", "models", *ref, "aliases", alias):
