@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,11 @@ from federation.events.events import (
     Webhook,
     WebhookSpec,
 )
+from gateway.meant import selector_meant
+
+if TYPE_CHECKING:
+    from federation.access import View
+    from gateway.waypost import Waypost
 
 
 class EventsOut(msgspec.Struct):
@@ -40,9 +45,10 @@ class WebhookIn(msgspec.Struct, forbid_unknown_fields=True):
     types: Annotated[list[str], msgspec.Meta(max_length=100)] = []
     on: Annotated[str, msgspec.Meta(max_length=8192)] = ""
 
-    def spec(self) -> WebhookSpec:
-        """The same for the face."""
-        return WebhookSpec(**msgspec.structs.asdict(self))
+    def spec(self, waypost: "Waypost", view: "View") -> WebhookSpec:
+        """The same for the face. Errors: as `reference_meant`."""
+        on = selector_meant(waypost, view, self.on)
+        return WebhookSpec(**{**msgspec.structs.asdict(self), "on": on})
 
 
 class WebhooksOut(msgspec.Struct):

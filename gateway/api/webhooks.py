@@ -1,6 +1,5 @@
 """Webhooks: who is sent what, what became of it, and sending again."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -22,7 +21,6 @@ from gateway.api.events_out import (
     tested_out,
 )
 from gateway.api.requests import SUBSCRIBE, GivenPrincipal, GivenWaypost, Ident, Limit
-from gateway.meant import selector_meant
 
 
 @get("/webhooks", opt=SUBSCRIBE, sync_to_thread=True)
@@ -36,10 +34,7 @@ def create_webhook(
     waypost: GivenWaypost, principal: GivenPrincipal, data: JSONBody[WebhookIn]
 ) -> WebhookMadeOut:
     """Have what happens from now on sent to an address, signed by Standard Webhooks with the secret that this shows."""
-    spec = data.spec()
-    spec = replace(spec, on=selector_meant(waypost, principal.view, spec.on))
-    made, secret = waypost.events.webhooks.create(principal, spec)
-    return WebhookMadeOut(made, secret)
+    return WebhookMadeOut(*waypost.events.webhooks.create(principal, data.spec(waypost, principal.view)))
 
 
 @delete("/webhooks/{webhook_id:int}", opt=SUBSCRIBE, sync_to_thread=True)

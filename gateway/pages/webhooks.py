@@ -9,8 +9,8 @@ from litestar.response import Redirect
 
 from federation.access import Permission, Principal
 from federation.errors import WaypostError
-from federation.events.events import State, WebhookSpec
-from gateway.api.events_out import WebhooksOut, deliveries_out
+from federation.events.events import State
+from gateway.api.events_out import WebhookIn, WebhooksOut, deliveries_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, Ident
 from gateway.pages import words
 from gateway.pages.forms import GivenFields, form_at
@@ -39,16 +39,13 @@ def make_webhook(
     request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal, fields: GivenFields
 ) -> Response[str]:
     """Make a webhook and show its secret, this once."""
-    types = tuple(fields.get("types", "").replace(",", " ").split())
-    spec = WebhookSpec(
-        name=fields.get("name", ""),
-        url=fields.get("url", "").strip(),
-        types=types,
-        on=fields.get("on", "").strip(),
+    types = fields.get("types", "").replace(",", " ").split()
+    asked = WebhookIn(
+        fields.get("name", ""), fields.get("url", "").strip(), types, fields.get("on", "").strip()
     )
     webhooks, mistake, secret = waypost.events.webhooks, "", ""
     try:
-        _, secret = webhooks.create(principal, spec)
+        _, secret = webhooks.create(principal, asked.spec(waypost, principal.view))
     except WaypostError as error:
         mistake = str(error)
     found = webhooks.list(principal)

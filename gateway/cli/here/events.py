@@ -1,6 +1,5 @@
 """What changed, and who is told."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +54,8 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
         case ("GET", "webhooks"):
             return out.WebhooksOut(webhooks.list(LOCAL))
         case ("POST", "webhooks"):
-            spec = checked(out.WebhookIn, body).spec()
-            spec = replace(spec, on=selector_meant(waypost, LOCAL.view, spec.on))
-            made, secret = webhooks.create(LOCAL, spec)
-            return out.WebhookMadeOut(made, secret)
+            spec = checked(out.WebhookIn, body).spec(waypost, LOCAL.view)
+            return out.WebhookMadeOut(*webhooks.create(LOCAL, spec))
     ident = checked(Ident, asked[2], "webhook_id")
     match (asked[0], *asked[3:]):
         case ("DELETE",):

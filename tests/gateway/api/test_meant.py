@@ -177,6 +177,16 @@ def test_events_are_chosen_by_a_model_without_its_registry(gateway: Chained) -> 
     assert absent["candidates"] == ["texts/encoder"]
 
 
+def test_a_webhook_is_made_for_a_model_without_its_registry_by_form_and_api(gateway: Chained) -> None:
+    form = {"name": "by-form", "url": "https://hooks.example/form", "on": "encoder"}
+    page = gateway.send("POST", "/webhooks", data=form, headers={"Accept": "text/html"})
+    assert page.status_code == 201
+    asked = {"name": "by-api", "url": "https://hooks.example/api", "on": "encoder"}
+    assert gateway.send("POST", "/api/v1/webhooks", json=asked).status_code == 201
+    hooks = {one["name"]: one["on"] for one in gateway.get("/webhooks")["webhooks"]}
+    assert (hooks["by-form"], hooks["by-api"]) == ("texts/encoder", "texts/encoder")
+
+
 def test_what_nothing_is_like_is_said_to_be_in_no_registry(gateway: Chained) -> None:
     problem = gateway.send("GET", "/api/v1/versions/zzzz:1").json()
     assert (problem["detail"], "candidates" in problem) == ("no registry has zzzz:1", False)
