@@ -15,7 +15,7 @@ from tests.patience import until
 from tests.ui.browser import Visit, visit
 from tests.ui.conftest import open_shop
 from tests.ui.plugins.shop import LONG, LONGEST
-from tests.ui.test_pages import LOOKS, PAGES
+from tests.ui.test_pages import LOOKS, PAGES, PAPER
 
 PARTS = {
     "/drawing/{ref:path}",
@@ -27,6 +27,19 @@ PARTS = {
 """Routes that answer with a part of a page, a picture or a feed."""
 MODEL = f"{LONGEST}/{LONG}"
 FIRST, SECOND = (f"{MODEL}:{number * 90}" for number in "12")
+
+
+PRINTED = ("/versions/", "/models/", "/audit", "/production", "/impact/", "/promotions", "/policies")
+"""What people who audit print."""
+
+
+def on_paper(seen: Visit) -> bool:
+    """Whether a page is wider than paper."""
+    seen.page.emulate_media(media="print")
+    seen.page.set_viewport_size({"width": PAPER, "height": 1000})
+    is_wide = seen.overflows()
+    seen.page.emulate_media(media="screen")
+    return is_wide
 
 
 def routes() -> set[str]:
@@ -133,6 +146,8 @@ def test_no_page_is_wider_than_its_window_whatever_things_are_called(
             wide += [f"{path}, while they are counted"] if seen_longest.overflows() else []
         seen_longest.look(1440, "light")
         wide += [f"{path} on a wide screen"] if seen_longest.overflows() else []
+        if path.startswith(PRINTED):
+            wide += [f"{path} on paper"] if on_paper(seen_longest) else []
     assert (wide, raw) == ([], []), "no page shows code between backticks"
     assert shown > 30, "they are about what has long names"
 

@@ -114,6 +114,12 @@ REACHED = """() => {
     && node.top > frame.top - 3 && node.bottom < frame.bottom + 3 };
 }"""
 """Which link of a graph has the focus, and whether it is shown whole."""
+UNEVEN = """() => {
+  const wide = (row) => [...row.cells].filter((cell) => cell.offsetParent).reduce((sum, cell) => sum + cell.colSpan, 0);
+  return [...document.querySelectorAll("main tbody tr")].filter((row) => row.offsetParent
+    && wide(row) !== wide(row.closest("table").tHead.rows[0])).map((row) => row.textContent);
+}"""
+"""Rows that have not as many cells as the head of their table."""
 PAPER = 718
 """The width in pixels of what a browser prints on, of A4 with its margins."""
 
@@ -134,6 +140,7 @@ def test_on_paper_a_page_has_its_tables_and_what_is_folded_and_nothing_to_press(
             "all => all.map((one) => getComputedStyle(one).display)"
         )
         assert set(shown) <= {"table"}
+        assert page.evaluate(UNEVEN) == []
         assert page.locator("button:visible, input:visible, .top:visible").count() == 0
         assert not seen.overflows()
         for folded in page.locator("details pre").all():
