@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asked import Gateway
+from gateway.cli.asked import Gateway, meant
 from gateway.cli.client import ask, connect, get
 from gateway.cli.completion import registries, teams
 from gateway.cli.consent import Yes, consent
@@ -41,7 +41,14 @@ def list_entries(
         return
     emit_table(("SEQ", "TIME", "ACTOR", "ACTION", "WHAT"), [_row(entry) for entry in found["entries"]])
     if not found["entries"]:
-        say("nothing is recorded of that")
+        say(f"nothing is recorded of that{_unknown(action)}")
+
+
+def _unknown(action: str) -> str:
+    from federation.journal.entry import Action  # only now: it brings the database along
+
+    known = [str(one) for one in Action]
+    return "" if not action or action in known else f": no action is called {action}{meant(action, known)}"
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from federation.references import Reference, parse
 from gateway.cli.asked import AnsweredProblemError, Gateway, given
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import TOKEN, URL, Invocation
+from gateway.cli.screen import say
 from gateway.start import starting
 
 if TYPE_CHECKING:
@@ -138,6 +139,15 @@ def require_there(gateway: Gateway, under: str) -> None:
         gateway.get(
             f"/models/{of_reference(under)}" if "/" in under else f"/registries/{quote(under, safe='')}"
         )
+
+
+def tell_where_unknown(gateway: Gateway, reference: str) -> None:
+    """Tell the user of a reference that was taken although it names nothing yet: perhaps it is misspelt."""
+    try:
+        gateway.get(f"/{'models' if is_model(reference) else 'versions'}/{of_reference(reference)}")
+    except AnsweredProblemError as error:
+        if error.status == 404:
+            say(f"{reference} names nothing yet: {error}")
 
 
 def has_registry(reference: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.characters import inert
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import connect, of_reference, tell_where_unknown
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.models import Ref, check_day
@@ -263,6 +263,8 @@ def deprecate(
             path = f"/models/{of_reference(ref)}/{'reinstate' if reinstate else 'deprecate'}"
             gateway.ask("POST", path, body=None if reinstate else body)
             say(f"{ref} stays" if reinstate else f"{ref} is deprecated, it stays until {until}")
+            if replacement and not reinstate:
+                tell_where_unknown(gateway, replacement)
             return
         found = gateway.get("/deprecations")
     if as_json(context.obj, found):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gateway.cli.client import ask, connect, get, of_reference
+from gateway.cli.client import ask, connect, get, of_reference, tell_where_unknown
 from gateway.cli.completion import insights as insight_names
 from gateway.cli.graph import Cursor, Depth, Limit
 from gateway.cli.models import Ref
@@ -82,10 +82,12 @@ def declare(
 ) -> None:
     """Declare that one version needs another."""
     body = {"consumer": consumer, "provider": provider, "kind": kind.value, "note": note}
-    made = ask(context.obj, "POST", "/dependencies", body=body)
-    if as_json(context.obj, made):
-        return
-    emit_line(f"{made['id']}: {made['consumer']} {made['kind']} {made['provider']}")
+    with connect(context.obj) as gateway:
+        made = gateway.ask("POST", "/dependencies", body=body)
+        for reference in (made["consumer"], made["provider"]):
+            tell_where_unknown(gateway, reference)
+    if not as_json(context.obj, made):
+        emit_line(f"{made['id']}: {made['consumer']} {made['kind']} {made['provider']}")
 
 
 @dependencies.command("list")

@@ -380,6 +380,26 @@ def test_what_is_asked_of_what_is_not_there_is_no_empty_answer(
     assert run([*whole.split(), *(["--to", "production"] if "plan --all" in command else [])]) == 0
 
 
+def test_what_is_taken_although_it_names_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_CONFIG", str(configured(tmp_path)[0]))
+    for words, wrong, right in (
+        ("deprecate texts/encoder --until 2027-03-31 --replacement {}", "texts/encodr", "texts/encoder"),
+        ("dependencies declare texts/encoder:3 {}", "texts/encodr:3", "texts/encoder:5"),
+        ("dependencies declare texts/encoder:3 {}", "texts/encodr", "texts/encoder"),
+    ):
+        assert run(words.format(wrong).split()) == 0
+        assert f"{wrong} names nothing yet: " in (told := capsys.readouterr().err)
+        assert "did you mean texts/encoder" in told
+        run(words.format(right).split())
+        assert "names nothing yet" not in capsys.readouterr().err
+    assert run(["audit", "list", "--action", "stage.chnged"]) == 0
+    assert "no action is called stage.chnged; did you mean stage.changed" in capsys.readouterr().err
+    assert run(["audit", "list", "--action", "stage.changed", "--actor", "nobody"]) == 0
+    assert capsys.readouterr().err == "nothing is recorded of that\n"
+
+
 def test_bash_itself_completes_a_bare_name_and_then_its_versions(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     file, _ = configured(tmp_path / "shop")
