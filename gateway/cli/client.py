@@ -163,7 +163,10 @@ def is_model(reference: str) -> bool:
 def only_here(invocation: Invocation, why: str) -> Invocation:
     """The invocation of a command that asks no running gateway, for the reason given. Errors: `CommandError`."""
     if invocation.url:
-        raise CommandError(f"{why}: leave --url out, use --config")
+        is_of_the_environment = invocation.url == Invocation.of(None, "", json=False).url
+        raise CommandError(
+            f"{why}: {f'unset {URL}' if is_of_the_environment else 'leave --url out'}, use --config"
+        )
     return invocation
 
 

@@ -10,7 +10,6 @@ import typer
 from gateway.characters import inert
 from gateway.cli.client import only_here
 from gateway.cli.failure import OK, CommandError
-from gateway.cli.invocation import Invocation
 from gateway.cli.screen import as_json, ask, confirmed, emit_json, emit_line, say
 
 DEFAULT_ADDRESS, DEFAULT_NAME, DEFAULT_TEAM = "http://127.0.0.1:5000", "models", "everybody"
@@ -42,11 +41,9 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", help="ask nothing: defaults, and overwrite the file")] = False,
 ) -> int:
     """Write a working configuration for one MLflow server, after asking that server who it is."""
-    invocation: Invocation = context.obj
+    invocation = only_here(context.obj, "init writes a file here; the server's address is --mlflow")
     from gateway.settings import settings_file
 
-    if invocation.url:
-        raise CommandError("init writes a file here: leave --url out; the server's address is --mlflow")
     file = settings_file(invocation.config)
     asks = sys.stdin.isatty() and not yes
     if file.exists() and not yes:

@@ -149,6 +149,19 @@ def test_a_mistake_is_one_line_with_a_remedy(
     assert (done.returncode, said in one_line(done)) == (code, True), done.stderr
 
 
+@pytest.mark.parametrize(
+    "command", ["init", "serve", "migrate", "backup x", "registries apply", "hooks add x"]
+)
+def test_what_is_done_here_names_the_variable_that_names_a_gateway_elsewhere(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAYPOST_URL", "http://127.0.0.1:9/")
+    assert run(command.split()) == 2
+    assert "unset WAYPOST_URL, use --config" in capsys.readouterr().err
+    assert run([*command.split(), "--url", "http://127.0.0.1:8"]) == 2
+    assert "leave --url out, use --config" in capsys.readouterr().err
+
+
 def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "waypost.toml").write_text(
         '[[registries]]\nname = "away"\nkind = "mlflow"\nteam = "risk"\nconfig = { url = "http://127.0.0.1:9" }\n'
