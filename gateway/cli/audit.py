@@ -45,7 +45,7 @@ def list_entries(
 
 
 def _unknown(action: str) -> str:
-    from federation.journal.entry import Action  # only now: it brings the database along
+    from federation.journal.journal import Action  # only now: it brings the database along
 
     known = [str(one) for one in Action]
     return "" if not action or action in known else f": no action is called {action}{meant(action, known)}"
