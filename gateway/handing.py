@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import msgspec
 from adapters import ArtifactFile
 from federation import errors
 from federation.errors import UnavailableError, WaypostError
+from federation.programs import program
 from gateway.precedence import Pace
 
 CONFIG = "WAYPOST_CONFIG"
@@ -125,13 +125,7 @@ class ArtifactClient:
                 listening.bind(self._address)
                 Path(self._address).chmod(0o600)
                 listening.listen(64)
-                command = [
-                    sys.executable,
-                    "-m",
-                    "gateway.artifacts",
-                    os.environ[CONFIG],
-                    str(listening.fileno()),
-                ]
+                command = program("gateway.artifacts", os.environ[CONFIG], str(listening.fileno()))
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.PIPE, pass_fds=[listening.fileno()]
                 )

@@ -7,7 +7,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from federation.errors import UnavailableError
 from federation.health import Reports
 from federation.logs import Log
 from federation.loops import Loop
+from federation.programs import program
 from gateway import ending
 from gateway.board import Board, meeting_place
 from gateway.descriptors import note_descriptors
@@ -132,7 +132,7 @@ class WorkerProcess:
         """A new worker, and where its heartbeats are read."""
         with self.forking:
             beats, theirs = os.pipe()
-            command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
+            command = program("gateway.worker", str(self.config), str(theirs))
             command += ["prepare"] * self.prepares
             try:
                 process = subprocess.Popen(

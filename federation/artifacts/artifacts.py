@@ -1,7 +1,6 @@
 """Copying the files of a version into another registry, as promotions ask for it."""
 
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import msgspec
 from adapters import Adapter
 from federation.artifacts.reading import ArtifactReader
 from federation.artifacts.words import Copied, CopyOrder, CopySide, CopyWord, digest_of
+from federation.programs import program
 
 __all__ = [
     "ArtifactCopier",
@@ -59,7 +59,7 @@ class ArtifactCopier:
 
     @staticmethod
     def _said(order: CopyOrder) -> Iterator[CopyWord]:
-        command = [sys.executable, "-m", "federation.artifacts.process"]
+        command = program("federation.artifacts.process")
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

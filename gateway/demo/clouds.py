@@ -1,11 +1,11 @@
 """The demo's teams in two clouds: emulators that the vendors' own clients fill, and what they depend on."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from federation.programs import program
 from gateway.demo.servers import Server, reserved_port, server
 
 
@@ -63,7 +63,7 @@ def cloud_server(cloud: DemoCloud, folder: Path) -> Iterator[Server]:
     """The emulator of a cloud, which prints its address when its team's models are in it: wait for that."""
     log = folder / f"{cloud.name}.log"
     with reserved_port() as port:
-        command = [sys.executable, "-m", f"adapters.emulators.{cloud.kind}", "--port", str(port), "--demo"]
+        command = program(f"adapters.emulators.{cloud.kind}", "--port", str(port), "--demo")
 
         def ready() -> bool:
             return f"127.0.0.1:{port}\n" in log.read_text(errors="replace")

@@ -22,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from federation.programs import program
 from gateway.cli.client import remote
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.screen import console, counted, say
@@ -127,7 +128,7 @@ def gateway_server(
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
         with server(
             "Waypost",
-            [sys.executable, "-m", "gateway", "serve", "--config", str(file)],
+            program("gateway", "serve", "--config", str(file)),
             port=port,
             log=folder / "waypost.log",
             ready=lambda: answers(f"http://127.0.0.1:{port}/health/ready"),

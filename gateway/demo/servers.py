@@ -21,6 +21,8 @@ from types import MappingProxyType
 
 import httpx
 
+from federation.programs import program
+
 _GUARD = Path(__file__).with_name("guard.py")
 _LOG_TAIL = 15  # lines of a failed server's log that its error shows
 
@@ -183,7 +185,8 @@ def mlflow_server(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with reserved_port(port) as number:
-        command = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(number)]
+        # Of itself, uvicorn looks for what it serves in the working directory first.
+        command = program("uvicorn", "--app-dir", str(folder), "--host", "127.0.0.1", "--port", str(number))
         command += ["--workers", "1", "mlflow.server.fastapi_app:app"]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         stores = {  # as `mlflow.server.constants` names them

@@ -18,6 +18,7 @@ from typing import IO, Self
 import msgspec
 
 from federation.logs import Log
+from federation.programs import program
 from federation.search.document import Document
 from federation.search.tantivy import encoding
 
@@ -72,7 +73,7 @@ class EncodingProcess:
         self._process: subprocess.Popen[bytes] | None = None
         if _processors() < 2:
             return  # they would take turns as well
-        command = [sys.executable, "-m", "federation.search.tantivy.apart"]
+        command = program("federation.search.tantivy.apart")
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
