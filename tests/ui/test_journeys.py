@@ -301,6 +301,7 @@ def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
         row = page.locator("tr", has_text="grace").filter(has_text="agreed")
         row.get_by_role("link").first.click()
         page.wait_for_url(f"**/audit/{number}")
+        page.wait_for_load_state("networkidle")  # a picture that is cut off would be a fault of the page
         page.context.set_offline(True)
         try:
             assert "Checked in this page" in page.locator("[data-verdict].good").inner_text()
