@@ -6,7 +6,6 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -134,15 +133,8 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Keep what was imported and collected out of every garbage collection: it stays, and is a million objects.
-
-    A command does the same when it begins. Here, where hundreds begin in one process, that would keep for good what
-    each left to the collector: connections, files that are mapped.
-    """
+    """Keep what was imported and collected out of every garbage collection: it stays, and is a million objects."""
     gc.freeze()
-    from gateway import start  # not before: what tests measure of imports begins without it
-
-    setattr(start, "gc", SimpleNamespace(**{**vars(gc), "freeze": bool}))  # noqa: B010 - not its own to set
 
 
 IN_MEMORY = Path("/dev/shm")

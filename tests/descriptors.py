@@ -22,9 +22,13 @@ def open_files() -> Counter[str]:
 
 def held_too_many() -> str:
     """Which are open, where they are more than a module may leave; empty where all is well. What only the collector
-    of garbage would close is closed before it is much."""
+    of garbage would close is closed before it is much: a command that begins takes what there is out of its reach, and
+    with it what the one before has left.
+    """
     if open_files().total() > MOST:
+        gc.unfreeze()
         gc.collect()
+        gc.freeze()
     found = open_files()
     many = ", ".join(f"{count} × {name}" for name, count in found.most_common(12))
     return f"{found.total()} descriptors are open: {many}" if found.total() > MOST else ""
