@@ -103,6 +103,10 @@ class Prefetch:
         """This page alone. Errors: those of what it was made with."""
         return self._fetch(token, rows, bool)
 
+    def begin(self, token: str | None, rows: int) -> "Future[Listed]":
+        """The same, while something else is done."""
+        return self._pool.submit(self.ask, token, rows)
+
     def read(self, wanted: Wanted, then: Wanted | None) -> Listed:
         """This page; as soon as its answer has come, `then` is asked for, unless there is no more, or once another page
         was wanted than that. Errors: as of `ask`.
@@ -157,8 +161,9 @@ def _pages(
             return
         given = page.given()
         if given.next is None and page.at:
+            first = fetched.begin(token_of(page.at), 1)  # asked for while the last ones are taken in
             yield given._replace(next=place, is_final=False)
-            if _has_held(fetched.ask, page):
+            if _has_held(first.result(), page):
                 yield Given([], None)
                 return
         else:
@@ -198,9 +203,9 @@ def _read(fetched: Prefetch, place: Spot, size: int, most: int, seam: int, above
     return _Looked(at, found, marks, begin, end, moved=at > 0 and begin < seam)
 
 
-def _has_held(ask: Ask, last: _Looked) -> bool:
+def _has_held(first: Listed, last: _Looked) -> bool:
     """Whether the last page still begins as it did: any other is checked by the one behind it."""
-    return [identity_mark(row) for row in ask(token_of(last.at), 1).rows] == last.marks[:1]
+    return [identity_mark(row) for row in first.rows] == last.marks[:1]
 
 
 def at_edge(rows: Sequence[Any]) -> Any:

@@ -21,8 +21,8 @@ from federation.sync.met import Seen
 
 ALWAYS_BELIEVED = 10
 """So few absences are never held: each is proved one by one anyway."""
-MODELS_AT_ONCE = 1_000
-"""Models whose versions one statement looks for."""
+AT_ONCE = 1_000
+"""Models whose versions one statement looks for, and ids in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,24 @@ def candidates(
         scopes = [listing.of for listing in listings if listing.kind == kind]
         if not scopes:
             continue
-        query = select(target.id, target.native_id, *([target.model_id] if kind == "version" else [])).where(
-            target.registry_id == registry_id, target.deleted_at.is_(None)
-        )
+        living = target.registry_id == registry_id, target.deleted_at.is_(None)
         for condition in _of_these(connection, registry_id, kind, scopes):
-            for row in connection.execute(query.where(condition).execution_options(yield_per=10_000)):
-                if (kind, row.id) not in seen and not (kind == "version" and row.model_id in missing_models):
+            # Mostly nothing is missing: then nobody asks what it is called.
+            ids = connection.execute(select(target.id).where(*living, condition)).scalars()
+            missing = [id_ for id_ in ids if (kind, id_) not in seen]
+            for row in _rows_of(connection, kind, missing):
+                if kind != "version" or row.model_id not in missing_models:
                     found.append(Candidate(kind, row.id, Key(kind, row.native_id)))
                     if kind == "model":
                         missing_models.add(row.id)
     return found
+
+
+def _rows_of(connection: Connection, kind: Kind, ids: Sequence[int]) -> Iterator[Row[Any]]:
+    target = TABLES[kind].c
+    query = select(target.id, target.native_id, *([target.model_id] if kind == "version" else []))
+    for begin in range(0, len(ids), AT_ONCE):
+        yield from connection.execute(query.where(target.id.in_(ids[begin : begin + AT_ONCE])))
 
 
 def _of_these(
@@ -70,8 +78,8 @@ def _of_these(
         return
     natives = sorted({scope.native_id for scope in scopes if scope is not None})
     models = sorted(row[0] for row in bulk.find(connection, tables.model, ("id",), registry_id, natives))
-    for begin in range(0, len(models), MODELS_AT_ONCE):
-        yield TABLES[kind].c.model_id.in_(models[begin : begin + MODELS_AT_ONCE])
+    for begin in range(0, len(models), AT_ONCE):
+        yield TABLES[kind].c.model_id.in_(models[begin : begin + AT_ONCE])
 
 
 def set_apart(
