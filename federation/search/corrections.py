@@ -29,6 +29,6 @@ def _words_of(hit: Hit) -> Iterable[str]:
         for start, end in highlight.ranges:
             yield fold(highlight.text[start:end])
     for text in (hit.model, hit.title, hit.team, hit.owner, hit.framework):
-        for _, _, written in spans(text):
-            yield fold(written)
-            yield from parts(written)
+        for found in spans(text):
+            yield fold(found[0])
+            yield from parts(found[0])

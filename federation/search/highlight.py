@@ -75,20 +75,22 @@ class Marker:
     def _ranges(self, text: str, folded: str) -> list[tuple[int, int]]:
         ranges: list[tuple[int, int]] = []
         plain = text.isascii()
-        for start, end, written in spans(text):
-            word = folded[start:end] if plain else fold(written)
+        for found in spans(text):
+            written = found[0]
+            word = written.lower() if plain else fold(written)
             if (
                 word in self.words
                 or (self.beginnings and word.startswith(self.beginnings))
                 or (self.fuzzy and self._is_one_edit_away(word))
             ):
-                ranges.append((start, end))
+                ranges.append(found.span())
                 continue
             if (plain and written.islower() and written.isalpha()) or not self._may_stand_in(word):
                 continue  # in one piece
             for piece in parts(written):
                 at = word.find(piece)
                 if piece in self.words and at >= 0 and len(word) == len(written):
+                    start = found.start()
                     ranges.append((start + at, start + at + len(piece)))
         return ranges
 

@@ -62,8 +62,8 @@ def _words(document: Document, lexicon: Lexicon) -> Iterator[str]:
     """The words that say something, each once."""
     seen: set[str] = set()
     for text in about(document):
-        for _, _, written in spans(text):
-            for word in parts(written) or (fold(written),):
+        for found in spans(text):
+            for word in parts(found[0]) or (fold(found[0]),):
                 says = len(word) >= SHORTEST and not word.isdigit() and word not in lexicon.filler
                 if says and word not in seen:
                     seen.add(word)

@@ -181,10 +181,12 @@ def _means(reading: Reading | None) -> bool:
 
 def _tokens(word: Word, length: int) -> Iterator[_TypedWord]:
     pieces = list(spans(word.text))
-    for start, end, written in pieces:
+    for piece in pieces:
+        written, end = piece[0], piece.end()
         still_typed = word.end == length and len(written) >= MIN_PREFIX and end == len(word.text)
-        is_last = end == pieces[-1][1]
-        yield _TypedWord(fold(written), written, is_last and (word.prefix or still_typed), word.start + start)
+        is_last = end == pieces[-1].end()
+        is_open = is_last and (word.prefix or still_typed)
+        yield _TypedWord(fold(written), written, is_open, word.start + piece.start())
 
 
 def _readings(run: tuple[Word, ...], typed: Typed) -> Iterator[Reading]:

@@ -89,11 +89,11 @@ def understand(
     """The readings of a stretch of words, in order, none over another. What is in `literal`, folded, is left alone."""
     context = _Context(lexicon, today)
     tokens = list(spans(text))
-    words = [fold(written) for _, _, written in tokens]
+    words = [fold(token[0]) for token in tokens]
     found: list[Reading] = []
     at = 0
     while at < len(tokens):
-        start = tokens[at][0]
+        start = tokens[at].start()
         readings = [
             one
             for one in _at(context, text, tokens, words, at)
@@ -102,15 +102,15 @@ def understand(
         end = max((one.end for one in readings), default=start)
         found += readings
         at += 1
-        while at < len(tokens) and tokens[at][0] < end:
+        while at < len(tokens) and tokens[at].start() < end:
             at += 1
     return found
 
 
 def _at(
-    context: _Context, text: str, tokens: list[tuple[int, int, str]], words: list[str], at: int
+    context: _Context, text: str, tokens: list[re.Match[str]], words: list[str], at: int
 ) -> Iterable[Reading]:
-    start = tokens[at][0]
+    start = tokens[at].start()
     if start == 0 or text[start - 1].isspace() or text[start - 1] in "<>=~+#":
         for pattern, read in RULES:
             matched = pattern.match(text, start)
@@ -127,21 +127,21 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 def _of_lexicon(
-    lexicon: Lexicon, text: str, tokens: list[tuple[int, int, str]], words: list[str], at: int
+    lexicon: Lexicon, text: str, tokens: list[re.Match[str]], words: list[str], at: int
 ) -> Iterator[Reading]:
     taken, concepts = lexicon.meant(words, at)
-    start, end = tokens[at][0], tokens[at + taken - 1][1]
+    start, end = tokens[at].start(), tokens[at + taken - 1].end()
     is_filler = taken == 1 and (words[at] in lexicon.filler or (words[at] == "de" and FRENCH & set(words)))
     if is_filler or not _stands_alone(text, start, end):
         concepts = tuple(one for one in concepts if is_filler and one.kind == "license")
-    if taken == 1 and len(words[at]) == CODE and not tokens[at][2].islower():
+    if taken == 1 and len(words[at]) == CODE and not tokens[at][0].islower():
         concepts = tuple(one for one in concepts if one.kind != "language")
     if concepts:
         yield Reading(start, end, concepts[0].kind, _asked(concepts), words=_words(concepts))
     elif is_filler:
         yield Reading(start, end, "filler")
-    elif singular(words[at]) in lexicon.vague and _stands_alone(text, *tokens[at][:2]):
-        yield Reading(*tokens[at][:2], "vague")
+    elif singular(words[at]) in lexicon.vague and _stands_alone(text, *tokens[at].span()):
+        yield Reading(*tokens[at].span(), "vague")
 
 
 def guessed(concept: Concept) -> Reading:
@@ -250,8 +250,9 @@ def _metric_name(lexicon: Lexicon, text: str, *, exact: bool) -> tuple[int, str]
     """The longest ending of a text that names a metric, and where it begins; else the text, where it is one word."""
     tokens = list(spans(text))
     for first in range(len(tokens)):
-        if lexicon.metric([fold(written) for _, _, written in tokens[first:]]) is not None:
-            return tokens[first][0], text[tokens[first][0] :].strip()
+        if lexicon.metric([fold(token[0]) for token in tokens[first:]]) is not None:
+            start = tokens[first].start()
+            return start, text[start:].strip()
     if exact or len(text.split()) > 1 or set(chunks(text)) & lexicon.filler or text[:1].isdigit():
         return None
     return 0, text
@@ -273,7 +274,7 @@ def _best(context: _Context, found: re.Match[str]) -> Found:
     for length in range(len(words), 0, -1):
         more = context.lexicon.metric(words[:length])
         if more is not None:
-            end = found.start(2) + [at for _, at, _ in spans(found[2])][length - 1]
+            end = found.start(2) + [token.end() for token in spans(found[2])][length - 1]
             metric = "_".join(words[:length])
             wants_least = found[1].lower() in ("lowest", "smallest", "least", "minimal")
             ascending = wants_least or (not more and found[1].lower() in ("best", "top"))

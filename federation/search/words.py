@@ -43,11 +43,9 @@ def chunks(text: str) -> list[str]:
     return [fold(found)[:MAX_WORD] for found in _CHUNK.findall(text)]
 
 
-def spans(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where each word stands in a text, with the word as written."""
-    for found in _CHUNK.finditer(text):
-        start, end = found.span()
-        yield start, end, text[start:end]
+def spans(text: str) -> Iterator[re.Match[str]]:
+    """Each word of a text as it is written, with where it stands."""
+    return _CHUNK.finditer(text)
 
 
 def squeeze(text: str) -> str:
@@ -115,9 +113,9 @@ def name_order(name: str) -> tuple[str, ...]:
 
 def _head(name: str) -> Iterator[str]:
     """The word a name begins with, and the first piece of that."""
-    for _, _, written in islice(spans(name), 1):
-        yield fold(written)[:MAX_WORD]
-        yield from parts(written)[:1]
+    for found in islice(spans(name), 1):
+        yield fold(found[0])[:MAX_WORD]
+        yield from parts(found[0])[:1]
 
 
 def ordered(left: str, right: str) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from tantivy import DocAddress, FieldType, Query, Searcher
@@ -109,7 +110,7 @@ def count(
 
 def count_listed(searcher: Searcher, query: Query, listed: Sequence[tuple[Any, DocAddress]]) -> ResultCounts:
     """The same, without facets, of a result that is listed."""
-    models: list[Any] = searcher.fast_field_values("model", [address for _, address in listed])
+    models: list[Any] = searcher.fast_field_values("model", list(map(itemgetter(1), listed)))
     total, per_model = len(listed), Counter(models)
     return ResultCounts(
         total, total - _empty(searcher, query), len(per_model), {},

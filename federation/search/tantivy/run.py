@@ -297,7 +297,8 @@ class SearchRun:
 
     def _is_unheard(self, slot: Slot) -> bool:
         """Whether nothing in the view has the word, and the index has none that is one slip away."""
-        return not self._finds([slot]) and self.compiler.alike(slot.word) == []
+        alike = self.compiler.alike(slot.word)
+        return alike is not None and not alike and not self._finds([slot])
 
     # --- in which order -----------------------------------------------------------------------------
 

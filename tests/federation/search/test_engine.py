@@ -15,7 +15,7 @@ from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.cursor import PagePosition
 from federation.search.lexicon import Lexicon
 from federation.search.sorting import fingerprint
-from federation.search.tantivy import order
+from federation.search.tantivy import facets, order
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
 from tests.federation.search.world import SearchWorld, document
@@ -191,6 +191,21 @@ def test_a_typo_is_forgiven_in_any_script_and_length(name: str, typed: str, tmp_
     world.put(document(name, 1))
     world.put(document("something-else", 1))
     assert found(world.search(tmp_path), typed) == [f"fraud/{name}:1"]
+
+
+def test_beside_a_word_that_nothing_is_like_no_other_spelling_is_tried(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    count = facets.count
+
+    def counting(*asked: Any) -> facets.ResultCounts:
+        counted.append("once")
+        return count(*asked)
+
+    monkeypatch.setattr(facets, "count", counting)
+    assert not search.query(EVERYTHING, SearchRequest(q="churm unheardof", strict=True)).hits
+    assert counted == ["once"]
 
 
 def test_a_word_that_only_a_hidden_registry_has_is_still_corrected(search: Search) -> None:
