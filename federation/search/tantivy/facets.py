@@ -29,6 +29,8 @@ FEW = 10_000
 """Up to so many documents are listed sooner than summed up once more."""
 MODELS_AT_ONCE = 60_000
 """So many models are told apart by one aggregation, which takes a half to a seventh of what it takes to list them."""
+OFTEN_AT_ONCE = 3 * MODELS_AT_ONCE
+"""So many documents are mostly of fewer models than that: it is tried before it is found out."""
 
 
 Registries = Mapping[int, tuple[str, str]]
@@ -157,14 +159,17 @@ def _distinct(searcher: Searcher, query: Query, total: int) -> int | Mapping[int
         "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
         "sum": {"stats": {"field": STAGE_SUM}},
     }
-    if total > MODELS_AT_ONCE:
-        asked |= {"ids": {"stats": {"field": "model"}}, "about": {"cardinality": {"field": "model"}}}
     answer = searcher.aggregate(query, asked)
     models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
     if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
         return models
-    if total <= MODELS_AT_ONCE:
-        return len(_by_model(searcher, query)[0])
+    if total <= OFTEN_AT_ONCE:
+        found, are_all = _by_model(searcher, query)
+        if are_all:
+            return len(found)
+    answer = searcher.aggregate(
+        query, {"ids": {"stats": {"field": "model"}}, "about": {"cardinality": {"field": "model"}}}
+    )
     first, last = (int(answer["ids"][end]) for end in ("min", "max"))
     # It is estimated to a percent or two, and the models of a result do not lie evenly among all there are.
     parts = 1 + int(1.25 * answer["about"]["value"]) // MODELS_AT_ONCE
@@ -186,6 +191,9 @@ def _count_between(searcher: Searcher, query: Query, first: int, end: int) -> in
 
 def _by_model(searcher: Searcher, query: Query) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """At most `MODELS_AT_ONCE` models of a result, each with the number of its documents; whether those are all."""
-    asked = {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE}}
+    by_key = {
+        "order": {"_key": "asc"}
+    }  # as they come: to put the most frequent first would take a tenth more
+    asked = {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE, **by_key}}
     answer = searcher.aggregate(query, {"models": asked})["models"]
     return answer["buckets"], not answer["sum_other_doc_count"]
