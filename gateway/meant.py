@@ -91,14 +91,43 @@ def reference_meant(waypost: "Waypost", view: "View", text: str) -> Reference:
         raise with_candidates(waypost, view, text, error) from error
 
 
+def place_meant(waypost: "Waypost", view: "View", text: str) -> str:
+    """A registry, a model with its registry, or nothing, which is everything. Errors: `ProblemError` 404 with what was
+    perhaps meant where it names nothing, so that nothing found there is no mistake.
+    """
+    if not text:
+        return text
+    registries = [one.name for one in waypost.registries.list(view)]
+    if text in registries:
+        return text
+    try:
+        reference = reference_meant(waypost, view, text)
+        waypost.catalogue.model(view, Reference(reference.registry, reference.model))
+    except (UnknownError, ProblemError, ReferenceSyntaxError) as error:
+        near = [*get_close_matches(text, registries, FEW, ALIKE), *candidates(waypost, view, text)][:FEW]
+        raise _no_such("registry or model", "registries list", near) from error
+    return str(reference)
+
+
 def selector_meant(waypost: "Waypost", view: "View", on: str) -> str:
-    """What events are selected by, where it is a model with its registry. Errors: as `reference_meant`."""
+    """What events are selected by, where it is a model with its registry. Errors: as `reference_meant`, and
+    `ProblemError` 404 with what was perhaps meant by a registry.
+    """
+    kind, _, name = on.partition(":")
+    known = [one.name for one in waypost.registries.list(view)] if kind == "registry" else [name]
+    if name not in known:
+        raise _no_such("registry", "registries list", get_close_matches(name, known, FEW, ALIKE))
     return str(reference_meant(waypost, view, on)) if waypost.events.is_of_a_model(on) else on
 
 
+def asked_of(waypost: "Waypost", view: "View", text: str | None) -> str | None:
+    """A reference by which a list is narrowed, if it is. Errors: as `reference_meant`."""
+    return str(reference_meant(waypost, view, text)) if text else None
+
+
 def whole(waypost: "Waypost", text: str | None) -> str | None:
-    """A reference that is asked of the journal, whose readers see everything. Errors: as `completed`."""
-    return completed(waypost, EVERYTHING, text) if text else text
+    """A reference that is asked of the journal, whose readers see everything. Errors: as `reference_meant`."""
+    return asked_of(waypost, EVERYTHING, text)
 
 
 def with_candidates(waypost: "Waypost", view: "View", text: str, error: Exception) -> Exception:
@@ -130,9 +159,11 @@ def of_request(request: "Request[Any, Any, Any]", error: Exception) -> Exception
     area, _, rest = request.scope["path"].removeprefix(API).partition("/")
     if rest and request.scope["path"].startswith(API):
         error = unlisted(request.scope["state"]["waypost"], request.scope["user"], area, rest, error)
-    text = request.scope.get("path_params", {}).get("ref")
+    text = request.scope.get("path_params", {}).get("ref") or request.query_params.get("on")
     if not isinstance(text, str) or request.scope["path"].startswith(MLFLOW):
         return error
+    if not request.scope["path"].startswith(API):
+        text = text.removesuffix(next(filter(text.endswith, FORMS), ""))
     waypost = request.scope["state"]["waypost"]
     return with_candidates(waypost, request.scope["user"].view, text.removeprefix("/"), error)
 
@@ -147,9 +178,13 @@ def unlisted(waypost: "Waypost", who: "Principal", area: str, rest: str, error: 
     near: list[str] = []
     with suppress(WaypostError):
         near = get_close_matches(rest.partition("/")[0], list(dict.fromkeys(names(waypost, who))), FEW, ALIKE)
+    return _no_such(noun, command, near)
+
+
+def _no_such(noun: str, command: str, near: list[str]) -> ProblemError:
     detail = f"there is no such {noun} that you may see: `waypost {command}` shows them"
     more: dict[str, Any] = {"candidates": near} if near else {}
-    return ProblemError(404, error.code, detail, **more)
+    return ProblemError(404, "not-found", detail, **more)
 
 
 def candidates(waypost: "Waypost", view: "View", text: str) -> list[str]:

@@ -405,17 +405,25 @@ class Forecast:
         return meant or [(0, row.means)]
 
     def _target(self, subject: Subject, to: str) -> int:
-        """The version that `to` names: a version of the subject's model, or a whole reference."""
+        """The version that `to` names: a version of the subject's model, or a reference, also without the registry."""
         own = subject.reference
         try:
-            ref = parse(to) if "/" in to or own is None else Reference(own.registry, own.model, version=to)
-            found = locate(self.connection, self.view, ref)
+            found = self._beside(own, to) if own and "/" not in to else self._located(parse(to))
         except (ReferenceSyntaxError, UnknownError):
             raise ImpactQuestionError(f"'to' names no version that is known: {to[:200]!r}") from None
         row = self.connection.execute(select(tables.node).where(tables.node.c.id == found)).one()
         if (node := row.id if row.kind == NodeKind.VERSION else row.means) is None:
             raise ImpactQuestionError(f"'to' means no version now: {to[:200]!r}")
         return int(node)
+
+    def _beside(self, own: Reference, to: str) -> int:
+        try:
+            return self._located(Reference(own.registry, own.model, version=to))
+        except UnknownError:
+            return self._located(parse(to, default_registry=own.registry))
+
+    def _located(self, ref: Reference) -> int:
+        return locate(self.connection, self.view, ref)
 
     def _breaks(self, old: int, new: int) -> tuple[Break, ...] | None:
         """What a consumer of one version would miss in the other; None where a schema is not known."""

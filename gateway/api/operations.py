@@ -35,6 +35,7 @@ from gateway.api.operations_out import (
 )
 from gateway.api.requests import READ, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
 from gateway.intents import ask
+from gateway.meant import asked_of
 from gateway.parameters import read_etags, read_reference
 from gateway.waypost import Waypost
 
@@ -178,8 +179,8 @@ def list_operations(
     cursor: FromQuery[OptionalIdent] = None,
 ) -> OperationsOut:
     """What was asked for, newest first; `ref` is what it was asked of."""
-    wanted = None if ref is None else str(read_reference(ref))
-    found = waypost.operations.list(view, Chosen(registry, in_state, wanted, cursor), limit)
+    chosen = Chosen(registry, in_state, asked_of(waypost, view, ref), cursor)
+    found = waypost.operations.list(view, chosen, limit)
     return operations_out(waypost, found, limit)
 
 

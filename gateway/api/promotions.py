@@ -37,6 +37,7 @@ from gateway.api.requests import (
     OptionalIdent,
     needs,
 )
+from gateway.meant import asked_of, place_meant
 from gateway.parameters import read_reference
 
 
@@ -69,7 +70,9 @@ def survey(
     (`under`), or of all. A page is made of `limit` versions that were looked at.
     """
     after = None if cursor is None else read_reference(cursor)
-    return survey_out(to, *waypost.promotions.survey(view, to, under, after, limit))
+    return survey_out(
+        to, *waypost.promotions.survey(view, to, place_meant(waypost, view, under), after, limit)
+    )
 
 
 @post("/rollbacks", opt=APPROVE, sync_to_thread=True, status_code=201)
@@ -98,7 +101,7 @@ def list_promotions(
     if waiting_for is not None:
         return promotions_out(waypost.promotions.waiting_for(principal), 0)
     view = principal.view
-    wanted = None if ref is None else str(read_reference(ref))
+    wanted = asked_of(waypost, view, ref)
     return promotions_out(
         waypost.promotions.list(view, ChosenPromotions(in_state, wanted, cursor), limit), limit
     )

@@ -8,6 +8,7 @@ from litestar.params import FromQuery, JSONBody, Parameter
 from federation.access import Permission
 from gateway.api.requests import READ, GivenPrincipal, GivenView, GivenWaypost, needs
 from gateway.api.retention_out import AppliedOut, RetentionIn, RetentionOut, retention_out
+from gateway.meant import place_meant
 from gateway.parameters import read_reference
 
 
@@ -23,7 +24,7 @@ def plan_retention(
     of all. A page is made of `limit` versions that were looked at.
     """
     after = None if cursor is None else read_reference(cursor)
-    return retention_out(*waypost.retention.plan(view, under, after, limit))
+    return retention_out(*waypost.retention.plan(view, place_meant(waypost, view, under), after, limit))
 
 
 @post("/retention", opt=needs(Permission.TAG), sync_to_thread=True, status_code=200)

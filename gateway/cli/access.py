@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.asked import Gateway, meant
+from gateway.cli.asked import Gateway, meant, strangers_in
 from gateway.cli.client import ask, connect, get
-from gateway.cli.completion import among
+from gateway.cli.completion import among, places
 from gateway.cli.completion import tokens as token_names
 from gateway.cli.failure import CommandError
 from gateway.cli.invocation import TOKEN, Invocation
@@ -29,7 +29,12 @@ ROLES = ("viewer", "contributor", "approver", "auditor", "operator", "attester",
 Role = Annotated[
     str, typer.Option(help=f"{', '.join(ROLES[:-1])} or {ROLES[-1]}", autocompletion=among(ROLES))
 ]
-On = Annotated[str, typer.Option(help="what the role holds on: * for everything, team:NAME or registry:NAME")]
+On = Annotated[
+    str,
+    typer.Option(
+        help="what the role holds on: * for everything, team:NAME or registry:NAME", autocompletion=places
+    ),
+]
 
 
 @tokens.command("create")
@@ -137,15 +142,9 @@ def add(
 
 def _not_there_yet(gateway: Gateway, token: str, on: str) -> Iterator[str]:
     """What a role names that nobody has made yet: it counts from then on, or a name is misspelt."""
-    kind, _, name = on.partition(":")
     if token and token not in (names := [one["name"] for one in gateway.get("/tokens")["tokens"]]):
         yield f"there is no token {token} yet that you see{meant(token, names)}"
-    if name:
-        known = {one["name"]: one["team"] for one in gateway.get("/registries")["registries"]}
-        names = [*(known if kind == "registry" else dict.fromkeys(known.values()))]
-        if name not in names:
-            there = f"registry {name}" if kind == "registry" else f"registry of team {name}"
-            yield f"there is no {there} yet that you see{meant(name, names)}"
+    yield from strangers_in(gateway, on, " yet")
 
 
 @grants.command("remove")

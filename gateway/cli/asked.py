@@ -1,7 +1,7 @@
 """What a command asks, wherever the gateway is: by method and path, as of the HTTP API."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,23 @@ def meant(name: str, known: Iterable[str]) -> str:
     """What is said behind a name that is none: "; did you mean …?", or nothing where no other is like it."""
     near = get_close_matches(name, list(known), 2, 0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def strangers(gateway: Gateway, *, registry: str = "", team: str = "", yet: str = "") -> Iterator[str]:
+    """What is said of a registry, or of a team, by whose name nothing is found because the caller sees none."""
+    if registry or team:
+        known = {one["name"]: one["team"] for one in gateway.get("/registries")["registries"]}
+        teams = list(dict.fromkeys(known.values()))
+        if registry and registry not in known:
+            yield f"there is no registry {registry}{yet} that you see{meant(registry, known)}"
+        if team and team not in teams:
+            yield f"there is no registry of team {team}{yet} that you see{meant(team, teams)}"
+
+
+def strangers_in(gateway: Gateway, on: str, yet: str = "") -> Iterator[str]:
+    """The same of `registry:NAME` or `team:NAME`."""
+    kind, _, name = on.partition(":")
+    return strangers(gateway, **{kind: name}, yet=yet) if kind in ("registry", "team") else iter(())
 
 
 def given(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asked import Gateway, meant
+from gateway.cli.asked import Gateway, meant, strangers
 from gateway.cli.client import ask, connect, get
-from gateway.cli.completion import registries, teams
+from gateway.cli.completion import references, registries, teams
 from gateway.cli.consent import Yes, consent
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
@@ -20,7 +20,7 @@ app = typer.Typer(help="What happened, and the proof of it.", no_args_is_help=Tr
 @app.command("list")
 def list_entries(
     context: typer.Context,
-    ref: Annotated[str, typer.Option(help="of this model or version only")] = "",
+    ref: Annotated[str, typer.Option(help="of this model or version only", autocompletion=references)] = "",
     registry: Annotated[str, typer.Option(help="of this registry only", autocompletion=registries)] = "",
     team: Annotated[str, typer.Option(help="of this team's registries only", autocompletion=teams)] = "",
     actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",
@@ -36,12 +36,14 @@ def list_entries(
         "since": since, "until": until,
         "after": after, "limit": limit, "newest_first": after is None,
     }  # fmt: skip
-    found = get(context.obj, "/audit", **asked)
+    with connect(context.obj) as gateway:
+        found = gateway.get("/audit", **asked)
+        unseen = [] if found["entries"] else list(strangers(gateway, registry=registry, team=team))
     if as_json(context.obj, found):
         return
     emit_table(("SEQ", "TIME", "ACTOR", "ACTION", "WHAT"), [_row(entry) for entry in found["entries"]])
     if not found["entries"]:
-        say(f"nothing is recorded of that{_unknown(action)}")
+        say(f"nothing is recorded of that{_unknown(action)}", *unseen)
 
 
 def _unknown(action: str) -> str:

@@ -133,14 +133,6 @@ def whole(gateway: Gateway, reference: str) -> Reference:
     return parse(reference, default_registry=found["registry"])
 
 
-def require_there(gateway: Gateway, under: str) -> None:
-    """See that a registry or a model is there, so that nothing under it is no mistake. Errors: `CommandError`."""
-    if under:
-        gateway.get(
-            f"/models/{of_reference(under)}" if "/" in under else f"/registries/{quote(under, safe='')}"
-        )
-
-
 def tell_where_unknown(gateway: Gateway, reference: str) -> None:
     """Tell the user of a reference that was taken although it names nothing yet: perhaps it is misspelt."""
     try:

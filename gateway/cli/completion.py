@@ -63,6 +63,19 @@ def teams(ctx: typer.Context, incomplete: str) -> list[str]:
     return _named(ctx, incomplete, "registries", "team")
 
 
+def places(ctx: typer.Context, incomplete: str) -> list[str]:
+    """How `team:NAME` or `registry:NAME` may go on."""
+    head = os.environ.get(HEAD, "")
+    names = [f"team:{one}" for one in _named(ctx, "", "registries", "team")]
+    names += [f"registry:{one}" for one in _named(ctx, "", "registries")]
+    return [one.removeprefix(head) for one in names if one.startswith(head + incomplete)]
+
+
+def selectors(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The same, and how a reference may go on until it names a model."""
+    return [*places(ctx, incomplete), *models(ctx, incomplete)]
+
+
 def tokens(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of tokens that begin so."""
     return _named(ctx, incomplete, "tokens")

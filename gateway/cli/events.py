@@ -12,8 +12,9 @@ import msgspec
 import typer
 
 from gateway.characters import inert
-from gateway.cli.asked import Gateway
-from gateway.cli.client import ask, connect, get
+from gateway.cli.asked import Gateway, strangers_in
+from gateway.cli.client import connect, get
+from gateway.cli.completion import selectors
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import as_json, emit_json, emit_line, emit_table, say, when
@@ -22,7 +23,10 @@ Types = Annotated[
     list[str] | None,
     typer.Option("--type", help="only events of this type, or noun, such as stage; repeatable"),
 ]
-On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, a model, or search:QUERY")]
+On = Annotated[
+    str,
+    typer.Option(help="only of team:NAME, registry:NAME, a model, or search:QUERY", autocompletion=selectors),
+]
 LOOK_EVERY = 1.0
 PAUSE = 5.0
 """Seconds after which a gateway that did not answer is asked again."""
@@ -49,6 +53,7 @@ def watch(
     words, asked = _words(command), {"type": list(kinds or ()), "on": on, "limit": AT_ONCE}
     with connect(context.obj) as gateway:
         reached = gateway.get("/events", **asked, after=after or "newest")
+        say(*strangers_in(gateway, on, " yet"))
         while True:
             for event in reached["events"]:
                 if words and _run(words, event) != OK:
@@ -134,7 +139,8 @@ def changes(
             sys.stdout.write(gateway.text("/changes", **asked, format="csv"))
             return
         found = gateway.get("/changes", **asked, limit=limit, cursor=cursor)
-    _list(context.obj, found)
+        unseen = [] if found["changes"] else list(strangers_in(gateway, on))
+    _list(context.obj, found, *unseen)
 
 
 inbox = typer.Typer(help="What you watch, and what came of it.", invoke_without_command=True)
@@ -168,13 +174,18 @@ def watching(context: typer.Context) -> None:
 @inbox.command("add")
 def add_watch(
     context: typer.Context,
-    on: Annotated[str, typer.Argument(help="team:NAME, registry:NAME, a model or search:QUERY")],
+    on: Annotated[
+        str,
+        typer.Argument(help="team:NAME, registry:NAME, a model or search:QUERY", autocompletion=selectors),
+    ],
 ) -> None:
     """Watch something."""
-    found = ask(context.obj, "POST", "/watches", body={"on": on})
+    with connect(context.obj) as gateway:
+        found = gateway.ask("POST", "/watches", body={"on": on})
+        unseen = list(strangers_in(gateway, on, " yet"))
     if context.obj.json:
         emit_json(found)
-    say(f"you watch {found['on']}; `waypost inbox` shows what comes of it")
+    say(f"you watch {found['on']}; `waypost inbox` shows what comes of it", *unseen)
 
 
 @inbox.command("remove")
@@ -190,7 +201,7 @@ def remove_watch(
     say(f"you watch {on} no longer")
 
 
-def _list(invocation: Invocation, found: Mapping[str, Any]) -> None:
+def _list(invocation: Invocation, found: Mapping[str, Any], *unseen: str) -> None:
     if as_json(invocation, found):
         return
     rows = [
@@ -199,6 +210,6 @@ def _list(invocation: Invocation, found: Mapping[str, Any]) -> None:
     ]
     emit_table(("WHEN", "WHAT", "OF", "BEFORE", "AFTER", "FIELDS"), rows)
     if not rows:
-        say("nothing changed")
+        say("nothing changed", *unseen)
     if found["next_cursor"]:
         say(f"more: --cursor {found['next_cursor']}")

@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import Remote, connect, has_registry, whole
-from gateway.cli.completion import registries, teams
+from gateway.cli.completion import references, registries, teams
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import counted, emit_json, say
@@ -30,7 +30,9 @@ def export(
     form: Annotated[
         Format, typer.Option("--format", help="jsonl with proofs, csv for spreadsheets, or cloudevents")
     ] = "jsonl",
-    ref: Annotated[str, typer.Option(help="evidence for this model or version")] = "",
+    ref: Annotated[
+        str, typer.Option(help="evidence for this model or version", autocompletion=references)
+    ] = "",
     registry: Annotated[str, typer.Option(help="of this registry only", autocompletion=registries)] = "",
     team: Annotated[str, typer.Option(help="of this team's registries only", autocompletion=teams)] = "",
     actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",

@@ -249,7 +249,7 @@ def deprecate(
         str, typer.Argument(help="registry/model; without: what is deprecated", autocompletion=models)
     ] = "",
     until: Annotated[str, typer.Option(help="the day until which it stays, such as 2027-03-31")] = "",
-    replacement: Annotated[str, typer.Option(help="what replaces it")] = "",
+    replacement: Annotated[str, typer.Option(help="what replaces it", autocompletion=models)] = "",
     note: Annotated[str, typer.Option(help="why, for those who need it")] = "",
     reinstate: Annotated[bool, typer.Option("--reinstate", help="take that back")] = False,
 ) -> None:

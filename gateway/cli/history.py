@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gateway.cli.asked import strangers
 from gateway.cli.client import connect
 from gateway.cli.completion import registries, teams
 from gateway.cli.models import AsOf, moment
@@ -28,6 +29,7 @@ def production(
             sys.stdout.write(gateway.text("/production", **asked, format="csv"))
             return
         found = gateway.get("/production", **asked)
+        unseen = [] if found["versions"] else list(strangers(gateway, registry=registry, team=team))
     if as_json(context.obj, found):
         return
     rows = [
@@ -40,6 +42,6 @@ def production(
     ]  # fmt: skip
     emit_table(("VERSION", "TEAM", "OWNER", "SINCE", "UNTIL", "BY", ""), rows)
     if not rows:
-        say(f"nothing is known to have been in {stage}" + (" then" if as_of else ""))
+        say(f"nothing is known to have been in {stage}" + (" then" if as_of else ""), *unseen)
     if found["next_cursor"]:
         say("there are more: --csv writes all of them")

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.client import ask, connect, get, of_reference, tell_where_unknown
 from gateway.cli.completion import insights as insight_names
+from gateway.cli.completion import references
 from gateway.cli.graph import Cursor, Depth, Limit
 from gateway.cli.models import Ref
 from gateway.cli.screen import as_json, emit_line, emit_table, emit_text, say, when
@@ -75,8 +76,13 @@ def bom(
 @dependencies.command("declare")
 def declare(
     context: typer.Context,
-    consumer: Annotated[str, typer.Argument(help="the version that needs the other")],
-    provider: Annotated[str, typer.Argument(help="what it needs: a version, alias, stage or model")],
+    consumer: Annotated[
+        str, typer.Argument(help="the version that needs the other", autocompletion=references)
+    ],
+    provider: Annotated[
+        str,
+        typer.Argument(help="what it needs: a version, alias, stage or model", autocompletion=references),
+    ],
     kind: Annotated[Kind, typer.Option(help="what the edge says")] = Kind.DEPENDS_ON,
     note: Annotated[str, typer.Option(help="why, for people")] = "",
 ) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import typer
 
 from federation.references import DEPENDS_ON, Reference, parse
-from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, get, has_registry, of_reference, whole
+from gateway.cli.asked import Gateway, strangers
+from gateway.cli.client import connect, has_registry, of_reference, whole
 from gateway.cli.completion import references, registries
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
@@ -157,11 +157,14 @@ def operations(
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """What was asked of the backends, newest first, and what became of it."""
-    found = get(context.obj, "/operations", registry=registry, state=state, limit=limit)
+    with connect(context.obj) as gateway:
+        found = gateway.get("/operations", registry=registry, state=state, limit=limit)
+        unseen = [] if found["operations"] else list(strangers(gateway, registry=registry))
     if not as_json(context.obj, found):
         _print(found["operations"])
         if not found["operations"]:
-            say("nothing was asked of that" if registry or state else "nothing was asked of the backends yet")
+            is_narrow = registry or state
+            say(f"nothing was asked of {'that' if is_narrow else 'the backends yet'}", *unseen)
 
 
 @contextmanager

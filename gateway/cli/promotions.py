@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import ask, connect, get, of_reference, require_there
+from gateway.cli.client import ask, connect, get, of_reference
 from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
@@ -60,7 +60,9 @@ def plan(
             help="registry/model:version, …@alias or …@stage:staging; with --all a registry or model"
         ),
     ] = "",
-    into: Annotated[str, typer.Option(help="another registry that it would be registered in")] = "",
+    into: Annotated[
+        str, typer.Option(help="another registry that it would be registered in", autocompletion=models)
+    ] = "",
     whole: Annotated[
         bool, typer.Option("--all", help="of every version that a policy on the stage is on")
     ] = False,
@@ -85,7 +87,6 @@ def _survey(invocation: Invocation, under: str, to: str) -> int:
     """Every version that policies on a stage are on, with the checks that keep it back."""
     found: list[Any] = []
     with connect(invocation) as gateway:
-        require_there(gateway, under)
         cursor: str | None = ""
         while cursor is not None:
             page = gateway.get("/plans", to=to, under=under, limit=AT_ONCE, cursor=cursor)
@@ -111,7 +112,9 @@ def promote(
     to: Annotated[
         Stage | None, typer.Option("--to", help="the stage; with --into it may be left out")
     ] = None,
-    into: Annotated[str, typer.Option(help="register it in another registry, or as a model there")] = "",
+    into: Annotated[
+        str, typer.Option(help="register it in another registry, or as a model there", autocompletion=models)
+    ] = "",
     wait: Wait = True,
 ) -> int:
     """Propose to bring a version to a stage; it is carried out once everything is there that policies ask for. Exit

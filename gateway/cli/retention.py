@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, require_there
+from gateway.cli.client import connect
 from gateway.cli.completion import models
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK
@@ -73,7 +73,6 @@ def apply(context: typer.Context, under: Under = "", wait: Wait = True, yes: Yes
 
 
 def _planned(gateway: Gateway, under: str) -> Iterator[Any]:
-    require_there(gateway, under)
     cursor: str | None = ""
     while cursor is not None:
         page = gateway.get("/retention", under=under, limit=AT_ONCE, cursor=cursor)

@@ -64,9 +64,10 @@ def emit_text(text: str) -> None:
     sys.stdout.write(text)
 
 
-def say(message: str) -> None:
-    """Tell the person at the terminal something that is not data."""
-    sys.stderr.write(inert(addressed(message)) + "\n")
+def say(*messages: str) -> None:
+    """Tell the person at the terminal something that is not data, each in a line."""
+    for message in messages:
+        sys.stderr.write(inert(addressed(message)) + "\n")
 
 
 def ask(question: str, default: str) -> str:

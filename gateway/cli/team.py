@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.asked import meant
+from gateway.cli.asked import strangers
 from gateway.cli.client import connect
 from gateway.cli.completion import among, teams
 from gateway.cli.failure import CommandError
@@ -53,10 +53,11 @@ def team(
             emit_text(gateway.text(path, team=name, format="csv"))
             return
         found = gateway.get(path, team=name, limit=limit)
+        is_seen = found.get("rows") or name in found.get("teams", ())
+        unseen = [] if is_seen else list(strangers(gateway, team=name))
     if as_json(context.obj, found):
         return
-    if not which and name and name not in found["teams"]:
-        say(f"there is no registry of team {name} that you see{meant(name, found['teams'])}")
+    say(*unseen)
     for one in [found] if which else found["lists"]:
         _print(one)
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.asked import Gateway, meant
+from gateway.cli.asked import Gateway, meant, strangers_in
 from gateway.cli.client import connect, get
-from gateway.cli.completion import webhooks
+from gateway.cli.completion import selectors, webhooks
 from gateway.cli.events import Types
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.screen import ago, as_json, counted, emit_json, emit_line, emit_table, say, when
@@ -15,7 +15,9 @@ app = typer.Typer(
     help="Webhooks: who is sent events, what became of them, sending again.", no_args_is_help=True
 )
 DeliveryState = Literal["waiting", "delivered", "dead"]
-On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, or a model")]
+On = Annotated[
+    str, typer.Option(help="only of team:NAME, registry:NAME, or a model", autocompletion=selectors)
+]
 Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the list", autocompletion=webhooks)]
 
 
@@ -47,7 +49,7 @@ def add(
 ) -> None:
     """Have what happens from now on sent to an address; prints the secret that signs it, this once."""
     body = {"name": name, "url": url, "types": list(kinds or ()), "on": on}
-    _secret(context, lambda gateway: gateway.ask("POST", "/webhooks", body=body))
+    _secret(context, lambda gateway: gateway.ask("POST", "/webhooks", body=body), on)
 
 
 @app.command("remove")
@@ -150,10 +152,12 @@ def _path(gateway: Gateway, which: str) -> str:
     return f"/webhooks/{found[0]['id']}"
 
 
-def _secret(context: typer.Context, ask: Any) -> None:
+def _secret(context: typer.Context, ask: Any, on: str = "") -> None:
     with connect(context.obj) as gateway:
         found = ask(gateway)
+        unseen = list(strangers_in(gateway, on, " yet"))
     if as_json(context.obj, found):
         return
     say("the secret is shown this once; the receiver checks by it what it is sent:")
     emit_line(found["secret"])
+    say(*unseen)

@@ -8,7 +8,7 @@ from typing import Annotated
 from litestar import Response
 from litestar.params import FromQuery, QueryParameter
 
-from federation.access import Permission, Principal
+from federation.access import Permission, Principal, View
 from federation.errors import InvalidRequestError
 from federation.graph.graph import Going
 from federation.operations.operations import (
@@ -18,14 +18,16 @@ from federation.operations.operations import (
     PlanChangedError,
     RefusedTogetherError,
 )
+from federation.references import ReferenceSyntaxError
 from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.syntax import QuerySyntaxError
 from gateway.api.operations_out import OperationOut, asked_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
+from gateway.meant import reference_meant
 from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import page, pages_at
 from gateway.pages.words import model_of
-from gateway.parameters import read_reference
+from gateway.problems import ProblemError, explain
 from gateway.waypost import Waypost
 
 OF = "of "
@@ -45,16 +47,16 @@ class BulkForm:
     replacement: str = ""
     note: str = ""
 
-    def wanted(self, refs: Sequence[str]) -> ManyChanges:
-        """The same for the face. Errors: `InvalidRequestError`, `ReferenceSyntaxError`."""
+    def wanted(self, waypost: Waypost, view: View, refs: Sequence[str]) -> ManyChanges:
+        """The same for the face. Errors: `InvalidRequestError`, and `reference_meant`."""
         tags: dict[str, str | None] = {**dict(_pairs(self.tags)), **dict.fromkeys(_lines(self.untag))}
         going = None
         if self.until:
-            instead = read_reference(self.replacement) if self.replacement else None
+            instead = reference_meant(waypost, view, self.replacement) if self.replacement else None
             going = Going(_day(self.until), instead, self.note)
         elif self.replacement or self.note:
             raise InvalidRequestError("to deprecate their models, say until which day they stay")
-        return ManyChanges([read_reference(ref) for ref in refs], tags, going)
+        return ManyChanges([reference_meant(waypost, view, ref) for ref in refs], tags, going)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def do_bulk(
     refs = [name.removeprefix(OF) for name in fields if name.startswith(OF)]
     plan, mistake, status = None, "", 200
     try:
-        wanted = form.wanted(refs)
+        wanted = form.wanted(waypost, principal.view, refs)
         if token := fields.get("plan"):
             try:
                 done = [one.result() for one in waypost.operations.request_many(principal, wanted, token)]
@@ -103,8 +105,9 @@ def do_bulk(
                 models = [] if wanted.going is None else [str(ref) for ref in wanted.models]
                 return _shown(request, form, BulkChoice(()), (), asked=asked, models=models, status=202)
         plan = waypost.operations.plan_many(principal, wanted)
-    except InvalidRequestError as error:
-        mistake, status = str(error), 422
+    except (InvalidRequestError, ReferenceSyntaxError, ProblemError) as error:
+        near = explain(error).more.get("candidates", ())
+        mistake, status = f"{error}; did you mean {' or '.join(near)}?" if near else str(error), 422
     return _shown(request, form, BulkChoice(refs), refs, plan=plan, mistake=mistake, status=status)
 
 

@@ -18,6 +18,7 @@ from gateway.api.operations_out import operation_out, operations_out
 from gateway.api.out import model_out, version_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent
 from gateway.intents import ask
+from gateway.meant import asked_of
 from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import Form, form_of, list_at, listed, page, pages_at
 from gateway.parameters import read_reference
@@ -166,10 +167,9 @@ def operations_page(
     before: FromQuery[OptionalIdent] = None,
 ) -> Response[Any]:
     """What was asked for, newest first, from an id on."""
-    wanted = str(read_reference(ref)) if ref else None
     form: Form = form_of(request)
     limit = NEWEST if form == "html" else OF_A_FILE
-    rows = waypost.operations.list(view, Chosen(ref=wanted, before=before), limit)
+    rows = waypost.operations.list(view, Chosen(ref=asked_of(waypost, view, ref), before=before), limit)
     found = operations_out(waypost, rows, limit)
     return listed(
         request,

@@ -9,6 +9,7 @@ from federation.access import Permission
 from federation.references import STAGES
 from gateway.api.promotions_out import policy_out, survey_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost
+from gateway.meant import place_meant
 from gateway.pages.page import page, pages_at
 from gateway.parameters import read_reference
 
@@ -28,7 +29,8 @@ def policies_page(
     """The policies in words; with a stage also every version that they keep back from it."""
     view = principal.view
     after = read_reference(cursor) if cursor else None
-    surveyed = survey_out(to, *waypost.promotions.survey(view, to, under, after, AT_ONCE)) if to else None
+    place = place_meant(waypost, view, under.strip())
+    surveyed = survey_out(to, *waypost.promotions.survey(view, to, place, after, AT_ONCE)) if to else None
     return page(
         request,
         "policies.html",

@@ -11,6 +11,7 @@ from federation.references import Reference
 from federation.retention.retention import Applied, Doing
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenView, GivenWaypost
 from gateway.api.retention_out import retention_out
+from gateway.meant import place_meant
 from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import form_of, list_at, listed, page
 from gateway.parameters import read_reference
@@ -30,9 +31,8 @@ def retention_page(
     """What becomes of each version that a rule is on."""
     form = form_of(request)
     limit = AT_ONCE if form == "html" else OF_A_FILE
-    found = retention_out(
-        *waypost.retention.plan(view, under, read_reference(cursor) if cursor else None, limit)
-    )
+    place, after = place_meant(waypost, view, under.strip()), read_reference(cursor) if cursor else None
+    found = retention_out(*waypost.retention.plan(view, place, after, limit))
     due = [one for one in found.versions if one.does != "keep"]
     return listed(
         request, "retention.html", found, found.versions, form=form, title="Retention", most=OF_A_FILE, due=due,

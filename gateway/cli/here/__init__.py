@@ -90,12 +90,29 @@ class Here(Gateway):
         try:
             if names:
                 rest = self._completed(rest)
-            found: object = module.answer(self.waypost, (method, area, *rest), query, body)
+            found: object = self._tried(module, (method, area, *rest), query, body)
         except (WaypostError, ProblemError) as error:
-            problem = explain(self._meant(names, area, rest, error))
+            problem = explain(self._meant(names, area, rest, query.get("on"), error))
             said = msgspec.json.decode(msgspec.json.encode(problem.body()))
             raise AnsweredProblemError(problem.status, said) from error
         return found
+
+    def _tried(self, module: Any, asked: tuple[str, ...], query: Query, body: Any) -> object:
+        """What a module answers; what it reads by a reference that names nothing, with what the index has like it."""
+        try:
+            return module.answer(self.waypost, asked, query, body)
+        except ProblemError as error:
+            if asked[0] != "GET" or error.status not in (400, 404):
+                raise
+            self._index()
+            return module.answer(self.waypost, asked, query, body)
+
+    def _index(self) -> None:
+        """Bring the index up to what there is: no worker does."""
+        from gateway.cli.local import catch_up
+
+        catch_up(self.waypost, ["search"])
+        self.waypost.reload_search()
 
     def _completed(self, words: Sequence[str]) -> list[str]:
         """The words of a path with the registry that its reference leaves out."""
@@ -105,17 +122,16 @@ class Here(Gateway):
 
         return [*completed(self.waypost, LOCAL.view, words[0]).split("/"), *words[1:]]
 
-    def _meant(self, names: bool, area: str, words: Sequence[str], error: Exception) -> Exception:
+    def _meant(
+        self, names: bool, area: str, words: Sequence[str], on: str | None, error: Exception
+    ) -> Exception:
         """An error about a reference or a name, with what was perhaps meant."""
-        from gateway.cli.local import catch_up
         from gateway.meant import unlisted, with_candidates
 
-        if not names:
+        if not names and not on:
             return unlisted(self.waypost, LOCAL, area, "/".join(words), error)
-
-        catch_up(self.waypost, ["search"])
-        self.waypost.reload_search()
-        return with_candidates(self.waypost, LOCAL.view, "/".join(words), error)
+        self._index()
+        return with_candidates(self.waypost, LOCAL.view, on or "/".join(words), error)
 
 
 def _imported(name: str) -> Any:

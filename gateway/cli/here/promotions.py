@@ -6,6 +6,7 @@ from federation.access import LOCAL
 from federation.promotions.promotions import ChosenPromotions, Word
 from gateway.api import promotions_out as out
 from gateway.cli.here import Ident, Query, checked
+from gateway.meant import place_meant
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -33,9 +34,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "plans"):
             to = checked(out.Stage, query.get("to", "production"), "to")
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
-            found_all = promotions.survey(
-                LOCAL.view, to, query.get("under", ""), after, query.get("limit", 200)
-            )
+            place = place_meant(waypost, LOCAL.view, query.get("under", ""))
+            found_all = promotions.survey(LOCAL.view, to, place, after, query.get("limit", 200))
             return out.survey_out(to, *found_all)
         case ("POST", "rollbacks"):
             return out.rolled_back(waypost, LOCAL, checked(out.RollbackIn, body))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from federation.access import LOCAL
 from gateway.api.retention_out import AppliedOut, RetentionIn, retention_out
 from gateway.cli.here import Query, checked
+from gateway.meant import place_meant
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "retention"):
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
             limit = query.get("limit", 200)
-            return retention_out(*waypost.retention.plan(LOCAL.view, query.get("under", ""), after, limit))
+            place = place_meant(waypost, LOCAL.view, query.get("under", ""))
+            return retention_out(*waypost.retention.plan(LOCAL.view, place, after, limit))
         case ("POST", "retention"):
             shown = [(read_reference(one.ref), one.does) for one in checked(RetentionIn, body).versions]
             return AppliedOut(waypost.retention.apply(LOCAL, shown))

@@ -394,3 +394,77 @@ def test_a_role_for_what_is_not_there_yet_is_given_and_said(
     assert "`waypost webhooks list` shows them" in capsys.readouterr().err
     assert run(["team", "txts"]) == 0
     assert "no registry of team txts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "operations?ref=encoder:3",
+        "promotions?ref=encoder:3",
+        "audit?ref=encoder:3",
+        "retention?under=encoder",
+        "plans?under=encoder",
+        "changes?on=encoder",
+        "impact/encoder@champion?action=move-alias&to=encoder:5",
+        "impact/encoder@champion?action=move-alias&to=texts/encoder:5",
+    ],
+)
+def test_what_narrows_a_list_may_leave_out_its_registry(gateway: Chained, path: str) -> None:
+    bare = gateway.send("GET", f"/api/v1/{path}")
+    whole = gateway.send("GET", f"/api/v1/{path.replace('=encoder', '=texts/encoder')}")
+    assert (bare.status_code, {**bare.json(), "to": None}) == (200, {**whole.json(), "to": None})
+    if "impact" not in path:
+        missing = gateway.send("GET", f"/api/v1/{path.replace('encoder', 'encodr')}").json()
+        assert missing["candidates"] == ["texts/encoder"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/operations?ref=encodr:3", "/retention?under=encodr", "/policies?under=encodr", "/badge/encodr.svg"],
+)
+def test_a_page_that_is_narrowed_by_what_is_not_there_says_what_was_meant(
+    gateway: Chained, path: str
+) -> None:
+    told = gateway.send("GET", path, headers={"Accept": "text/html"}).text
+    assert ">texts/encoder<" in told
+    assert "encodr.svg" not in told.partition("<main")[2]
+    assert gateway.send("GET", path.replace("encodr", "encoder")).status_code == 200
+
+
+def test_a_form_of_many_takes_a_bare_replacement_and_says_what_was_meant(gateway: Chained) -> None:
+    form = {"of texts/encoder:5": "1", "until": "2030-01-01", "replacement": "ranker"}
+    taken = gateway.send("POST", "/bulk", data=form, headers={"Origin": "http://localhost"})
+    assert (taken.status_code, "did you mean" in taken.text) == (200, False)
+    form["replacement"] = "rankr"
+    refused = gateway.send("POST", "/bulk", data=form, headers={"Origin": "http://localhost"})
+    assert (refused.status_code, "did you mean ranking/ranker" in refused.text) == (422, True)
+    assert 'value="rankr"' in refused.text, "what was written is not lost"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "production --registry text",
+        "production --team serch",
+        "audit list --registry text",
+        "audit list --team serch",
+        "operations --registry text",
+        "changes --on team:serch",
+        "changes --on registry:text",
+        "changes --on texts/encodr",
+        "inbox add team:serch",
+        "watch --once --on team:serch",
+        "team serch",
+    ],
+)
+def test_an_empty_answer_says_where_nobody_is_called_so(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configured(tmp_path)[0]
+    file.write_text(file.read_text().replace('team = "c"', 'team = "search"'))
+    monkeypatch.setenv("WAYPOST_CONFIG", str(file))
+    run(["registries", "apply"])
+    capsys.readouterr()
+    run(command.split())
+    wanted = "texts" if "text" in command else "search"
+    assert f"did you mean {wanted}" in capsys.readouterr().err
