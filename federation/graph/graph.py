@@ -110,7 +110,7 @@ class ImpactOptions(TypedDict, total=False):
     large: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class _Answered:
     """What was answered while graph, registries and catalogue were these: as long as they are, it holds."""
 
@@ -292,6 +292,14 @@ class Graph:
         _check(None, limit)
         with self._open() as (connection, snapshot):
             return insights(connection, snapshot, view, name, limit, cursor)
+
+    def standing(self) -> object:
+        """What answers are made of now: the same object for as long as graph, registries and catalogue are as they
+        were. Errors: `DamagedError`, `DatabaseError`.
+        """
+        with self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
+            return self._told_at(snapshot, known, changes.newest(connection))
 
     def drawing(
         self,

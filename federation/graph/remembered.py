@@ -1,12 +1,13 @@
 """The top lists for pages: counted at once over a small graph; over a large one shown as they were counted last,
-and counted anew behind the reader's back.
+and counted anew behind the reader's back where anything has changed.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from weakref import ref
 
 from federation.access import View
 from federation.database import now
@@ -18,6 +19,10 @@ log = Log(__name__)
 SMALL = 20_000
 """Nodes of a graph that is counted while the reader waits: some milliseconds."""
 FRESH_SECONDS = 15.0
+LONGEST_SECONDS = 600.0
+"""For so long a list stands where nothing has changed: to put entries of the journal into an archive changes neither
+graph nor catalogue.
+"""
 KEPT = 256
 """Lists that are remembered, over all views."""
 
@@ -26,16 +31,27 @@ Key = tuple[View, str, int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class RememberedList:
-    """A list, and when it was counted; `at` is None where it is of this moment."""
+    """A list, and when it was so; `at` is None where it is of this moment. `of` is what it was counted of."""
 
     answer: InsightAnswer
     at: datetime | None
+    of: "ref[object] | None" = None
+    _counted: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
 
     @property
     def fresh(self) -> bool:
-        """Whether it need not be counted anew yet."""
+        """Whether it need not be looked at yet."""
         return time.monotonic() - self._clock < FRESH_SECONDS
+
+    def stands(self, standing: object) -> bool:
+        """Whether it would be the same, counted of this."""
+        lately = time.monotonic() - self._counted < LONGEST_SECONDS
+        return lately and self.of is not None and self.of() is standing
+
+    def renewed(self) -> "RememberedList":
+        """The same, as of this moment."""
+        return replace(self, at=now(), _clock=time.monotonic())
 
 
 @dataclass(eq=False)
@@ -76,11 +92,11 @@ class Remembered:
                 if key is None:
                     self._counting = False
                     return
-            view, name, limit, cursor = key
+                known = self._known.get(key)
             try:
-                found = RememberedList(self.graph.insights(view, name, limit=limit, cursor=cursor), now())
+                found = self._looked_at(key, known)
             except Exception as error:
-                log.warning("a list could not be counted now", name=name, error=str(error)[:300])
+                log.warning("a list could not be counted now", name=key[1], error=str(error)[:300])
                 found = None
             with self._lock:
                 del self._wanted[key]
@@ -89,3 +105,12 @@ class Remembered:
                     self._known.move_to_end(key)
                     while len(self._known) > KEPT:
                         self._known.popitem(last=False)
+
+    def _looked_at(self, key: Key, known: RememberedList | None) -> RememberedList:
+        standing = self.graph.standing()  # before it is counted: it is of this or of something later
+        if known is not None and known.stands(standing):
+            return known.renewed()
+        view, name, limit, cursor = key
+        return RememberedList(
+            self.graph.insights(view, name, limit=limit, cursor=cursor), now(), ref(standing)
+        )

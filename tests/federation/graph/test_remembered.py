@@ -1,12 +1,15 @@
 """Lists of a large graph are not waited for: they are shown as they were counted last."""
 
+from typing import Any
+
 import pytest
 
 from federation.access import EVERYTHING, View
 from federation.graph import remembered
+from federation.graph.graph import Graph
 from federation.graph.insights import INSIGHTS, InsightAnswer, UnknownInsightError
 from federation.graph.paging import CursorError
-from federation.graph.remembered import Remembered
+from federation.graph.remembered import Remembered, RememberedList
 from tests.federation.graph.chain import Chain
 from tests.patience import until
 
@@ -43,6 +46,30 @@ def test_what_is_old_is_shown_and_counted_anew(chain: Chain, monkeypatch: pytest
     chain.estate.settle()
     assert counted(lists, "most-depended-on").items[0].value in (old, old + 1)
     until(lambda: counted(lists, "most-depended-on").items[0].value == old + 1, "the new version counts")
+
+
+def test_where_nothing_has_changed_what_is_old_is_not_counted_again(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "FRESH_SECONDS", 0.0)
+    lists, asked = Remembered(chain.estate.graph, small=0), []
+    insights = Graph.insights
+
+    def counting(graph: Graph, view: View, name: str, **options: Any) -> InsightAnswer:
+        asked.append(name)
+        return insights(graph, view, name, **options)
+
+    monkeypatch.setattr(Graph, "insights", counting)
+
+    def shown() -> RememberedList | None:
+        return lists.insights(EVERYTHING, "most-depended-on")
+
+    first = until(shown, "it is counted")
+    assert first is not None
+    until(lambda: (later := shown()) is not None and later.at != first.at, "it is said of a later moment")
+    assert asked == ["most-depended-on"]
+    monkeypatch.setattr(remembered, "LONGEST_SECONDS", 0.0)
+    until(lambda: shown() and len(asked) > 1, "whatever it is, it does not stand for ever")
 
 
 def test_each_view_has_lists_of_its_own(chain: Chain) -> None:
