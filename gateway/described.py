@@ -23,14 +23,29 @@ def describe(schema: dict[str, Any], classes: Mapping[str, type]) -> None:
         if kind is not None and kind.__doc__:
             shape.setdefault("description", " ".join(kind.__doc__.split()))
         for field, one in shape.get("properties", {}).items():
-            text = own.get(field) or words.get(field)
+            text = own.get(field) or words.get(f"{name} {field}") or words.get(field)
             if text and "description" not in one:
                 one["description"] = text
     for methods in schema["paths"].values():
-        for operation in methods.values():
-            for parameter in operation.get("parameters", []) if isinstance(operation, dict) else []:
-                if not parameter.get("description") and (text := words.get(parameter["name"])):
-                    parameter["description"] = text
+        for method, operation in methods.items():
+            if isinstance(operation, dict):
+                _describe_parameters(operation, method, words)
+    for one in schema["tags"]:
+        one["description"] = words[f"/{one['name']}"]
+
+
+def _describe_parameters(operation: dict[str, Any], method: str, words: Mapping[str, str]) -> None:
+    """By what a name means of this method in this area of the API, in the area, or everywhere."""
+    [area] = operation["tags"]
+    operation["parameters"] = [
+        {"description": text, **one} if (text := _said_of(f"/{area} {one['name']}", method, words)) else one
+        for one in operation.get("parameters", [])
+    ]
+
+
+def _said_of(name: str, method: str, words: Mapping[str, str]) -> str | None:
+    everywhere = name.rpartition(" ")[2]
+    return words.get(f"{method.upper()} {name}") or words.get(name) or words.get(everywhere)
 
 
 @cache

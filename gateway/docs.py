@@ -31,8 +31,8 @@ from gateway.examples import give_examples
 
 STATIC = Path(__file__).parent / "static"
 PACKED = {
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
 }
 """Files of the page that shows the API, by their media type; they lie as gzip."""
 PAGE = """<!doctype html>

@@ -13,8 +13,13 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "/api/v1/diff": {"left": "search/product-ranker:3", "right": "search/product-ranker:4"},
     "/api/v1/production": {"as_of": "2026-05-03", "team": "risk"},
     "/api/v1/references": {"q": "search/enc"},
+    "/api/v1/registries/{name}": {"name": "fraud"},
+    "/api/v1/insights/{name}": {"name": "most-depended-on"},
+    "/api/v1/team/{name}": {"name": "without-owner"},
 }
 """By path and name."""
+REFERENCES: Mapping[str, str] = {"models": "search/encoder", "versions": "search/encoder:3"}
+"""What stands for `ref` in the other paths, by the area."""
 DEPRECATION = {"until": "2031-03-31", "replacement": "search/encoder", "note": "it knows no prices"}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "AliasIn": {"version": "4"},
@@ -59,11 +64,24 @@ def give_examples(schema: dict[str, Any]) -> None:
         for parameter in schema["paths"][path]["get"]["parameters"]:
             if parameter["name"] in values:
                 parameter["example"] = values[parameter["name"]]
-    for methods in schema["paths"].values():
-        for operation in methods.values():
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            _name_something(path, method, operation)
             body = operation.get("requestBody") if isinstance(operation, dict) else None
             for content in (body or {}).get("content", {}).values():
                 shape = content["schema"]
                 named = next((one for one in (shape, *shape.get("oneOf", ())) if "$ref" in one), None)
                 if named is not None:
                     content["example"] = BODIES[named["$ref"].rpartition("/")[2]]
+
+
+def _name_something(path: str, method: str, operation: Any) -> None:
+    area = path.removeprefix("/api/v1/").partition("/")[0]
+    if not isinstance(operation, dict) or (method, area) == (
+        "delete",
+        "dependencies",
+    ):  # which is by a number
+        return
+    for parameter in operation.get("parameters", ()):
+        if (parameter["name"], parameter["in"]) == ("ref", "path"):
+            parameter.setdefault("example", REFERENCES.get(area, REFERENCES["versions"]))

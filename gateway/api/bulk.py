@@ -4,19 +4,18 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Response, post
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from federation.access import Permission
 from gateway.api.bulk_out import BulkIn, BulkOut, BulkPlanOut, bulk_out, bulk_plan
-from gateway.api.requests import GivenPrincipal, GivenWaypost, needs
+from gateway.api.requests import GivenPrincipal, GivenWaypost, needs, planned
 
 
 @post(
     "/bulk",
     opt=needs(Permission.TAG),
     status_code=202,
-    responses={200: ResponseSpec(BulkPlanOut, description="the plan, where it was asked for by dry_run")},
+    responses=planned(BulkPlanOut),
 )
 async def change_many(
     data: JSONBody[BulkIn],

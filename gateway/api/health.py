@@ -72,12 +72,16 @@ def ready(waypost: GivenWaypost) -> Response[ReadyOut]:
     return Response(found, status_code=503 if problems else 200, headers={"Cache-Control": "no-store"})
 
 
+METRICS = CONTENT_TYPE_LATEST.partition("; charset")[0]
+"""The type of the metrics; the charset of a text is said by whoever sends it."""
+
+
 @get("/metrics", opt=READ, sync_to_thread=True, include_in_schema=False)
 def metrics(waypost: GivenWaypost, principal: GivenPrincipal) -> Response[bytes]:
     """Prometheus metrics: of this process's requests, and of every registry, for who may read everything."""
     principal.require(Permission.READ, None, "everything")
     body = generate_latest(waypost.metrics) + generate_latest(_Readiness(waypost))
-    return Response(body, media_type=CONTENT_TYPE_LATEST)
+    return Response(body, media_type=METRICS)
 
 
 class _Readiness:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 
 from federation.access import Permission, Principal
@@ -33,7 +32,16 @@ from gateway.api.operations_out import (
     operations_out,
     plan_out,
 )
-from gateway.api.requests import READ, GivenPrincipal, GivenView, GivenWaypost, Ident, OptionalIdent, needs
+from gateway.api.requests import (
+    READ,
+    GivenPrincipal,
+    GivenView,
+    GivenWaypost,
+    Ident,
+    OptionalIdent,
+    needs,
+    planned,
+)
 from gateway.intents import ask
 from gateway.meant import asked_of
 from gateway.parameters import read_etags, read_reference
@@ -94,7 +102,7 @@ def _writes(permission: Permission) -> dict[str, Any]:
         "opt": needs(permission),
         "status_code": 202,
         "dependencies": {"terms": Provide(provide_terms, sync_to_thread=False)},
-        "responses": {200: ResponseSpec(PlanOut, description="the plan, where it was asked for by dry_run")},
+        "responses": planned(PlanOut),
     }
 
 

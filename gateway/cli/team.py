@@ -72,5 +72,5 @@ def _print(one: Mapping[str, Any]) -> None:
         ]
         emit_table(("OF", "STATE", "TEAM", "OWNER", "WHEN", ""), rows)
     if one["query"]:
-        say(f"the same: `waypost search '{one['query']}' --strict`")
+        say(f"the same: `waypost search '{one['query']}' --strict --group version`")
     emit_line("")

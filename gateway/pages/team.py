@@ -49,7 +49,8 @@ def team_page(
 
 def _found(overview: TeamOverview, one: ListSpec) -> TeamList:
     asked = overview.query(one)
-    found = overview.waypost.search.query(overview.view, SearchRequest(q=asked, limit=SHOWN, strict=True))
+    wanted = SearchRequest(q=asked, limit=SHOWN, strict=True, group="version")
+    found = overview.waypost.search.query(overview.view, wanted)
     return TeamList(one.title, asked, found.total, found.hits)
 
 

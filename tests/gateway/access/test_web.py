@@ -56,6 +56,7 @@ def test_the_files_of_the_page_of_the_api_come_packed_to_whoever_takes_that(loca
         assert packed.content == plain.content
         assert len(plain.content) > 100_000
         assert path in local.ask("GET", "/docs").text
+    assert local.ask("GET", "/metrics").headers["content-type"].count("charset") == 1
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "192.0.2.1", "localhost:x:y"])

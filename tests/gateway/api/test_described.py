@@ -7,7 +7,7 @@ import msgspec
 from federation.references import parse
 from gateway import app, docs
 from gateway.api.bulk_out import BulkIn
-from gateway.described import classes_in
+from gateway.described import classes_in, glossary
 from gateway.examples import BODIES
 
 
@@ -52,6 +52,12 @@ def test_everything_is_described() -> None:
         if any("schema" not in one for one in answer.get("content", {}).values())
     ] == []
     assert set(schema["components"]["securitySchemes"]) == {"token", "session"}
+    assert [one["name"] for one in schema["tags"] if not one.get("description")] == []
+    assert [text for text in glossary().values() if "; of " in text] == [], "one meaning at a time"
+    assert "examples" not in str(sorted(shapes.items())), "none that was made up"
+    edge = schema["paths"]["/api/v1/dependencies/{ref}"]["delete"]["parameters"][0]
+    assert "number" in edge["description"]
+    assert "example" not in edge
     asked = schema["paths"]["/api/v1/search"]["get"]["parameters"]
     assert {"fraud stage:production"} <= {one.get("example") for one in asked}
 

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 
@@ -44,6 +46,18 @@ def test_every_list_is_of_the_team_and_whole_as_a_table(gateway: Chained) -> Non
     assert all(
         one["rows"] for one in every["lists"] if one["name"] in ("production", "changed", "without-owner")
     )
+
+
+def test_a_page_leads_to_as_many_rows_as_it_says(gateway: Chained) -> None:
+    page = gateway.send("GET", "/team", headers={"Accept": "text/html"}).text
+    counts = re.findall(r'<span class="quiet">([1-9]\d*)</span></h2>', page)
+    tables = re.findall(r'href="(/search\.csv\?[^"]*)"', page)
+    assert len(tables) == len(counts) > 1
+    for table, count in zip(tables, counts, strict=True):
+        rows = csv.DictReader(io.StringIO(gateway.send("GET", unescape(table)).text))
+        assert len(list(rows)) == int(count)
+    stranger = gateway.send("GET", "/team?team=nobody", headers={"Accept": "text/html"}).text
+    assert "There is no registry of team <bdi>nobody</bdi>" in stranger
 
 
 def test_a_list_that_is_not_there_is_said(gateway: Chained) -> None:
