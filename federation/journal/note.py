@@ -7,8 +7,7 @@ import base64
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import TYPE_CHECKING
 
 from federation.journal.verify import (
     COSIGNATURE,
@@ -21,6 +20,9 @@ from federation.journal.verify import (
     parse_note,
     parse_verifier_key,
 )
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = [
     "COSIGNATURE",
@@ -51,7 +53,7 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """The Ed25519 signature, 64 bytes."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(message)
+        return _private_keys().from_private_bytes(self.seed).sign(message)
 
     def secret(self) -> str:
         """The key as one line of text, `PRIVATE+KEY+name+id+key`. For the key file alone."""
@@ -61,12 +63,12 @@ class SigningKey:
 
 def generate_key(name: str, kind: int = ED25519) -> SigningKey:
     """A new random key. Raises NoteError for a name that is empty or holds white space or `+`."""
-    return signing_key(name, kind, Ed25519PrivateKey.generate().private_bytes_raw())
+    return signing_key(name, kind, _private_keys().generate().private_bytes_raw())
 
 
 def signing_key(name: str, kind: int, seed: bytes) -> SigningKey:
     """The key made of these 32 secret bytes. Raises NoteError for a name that no key can have."""
-    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    public = _private_keys().from_private_bytes(seed).public_key().public_bytes_raw()
     return SigningKey(parse_verifier_key(str(VerifierKey(name, kind, public))), seed)
 
 
@@ -143,3 +145,11 @@ def _signature_line(key: VerifierKey, signature: bytes) -> str:
 
 def _join(text: str, lines: list[str]) -> bytes:
     return (text + "\n" + "".join(lines)).encode()
+
+
+def _private_keys() -> "type[Ed25519PrivateKey]":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # deferred: most commands sign nothing
+        Ed25519PrivateKey,
+    )
+
+    return Ed25519PrivateKey
