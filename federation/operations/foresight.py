@@ -13,7 +13,7 @@ from federation.operations.plans import Holder, Meaning, Plan, Step
 from federation.operations.state import NEW, ModelState, StageChange, difference, read_versions
 from federation.operations.tables import operation
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
-from federation.references import DEPENDS_ON, Reference, decode_part
+from federation.references import DEPENDS_ON, Reference, decode_part, parse_depends_on
 
 SHOWN = 20
 """Versions that keep a stage, as a plan names them."""
@@ -167,15 +167,24 @@ def _notes(connection: Connection, state: ModelState, draft: Draft) -> Iterator[
     if state.place.adapter.shared_tags and any(None in each.values() for each in tags):
         yield "tags of the model show on its versions: one that is removed may uncover another of that name"
     for one in draft.intents:
-        before = (
-            state.held(one.wanted, one.target)[0].get(DEPENDS_ON) if isinstance(one.wanted, SetTags) else None
-        )
-        if before is not None and isinstance(one.wanted, SetTags) and one.wanted.tags[DEPENDS_ON] is None:
-            yield f"{one.ref} counts no more among what needs {before}: its owners are not warned of it any more"
+        if isinstance(one.wanted, SetTags) and (lost := _lost(state, one, one.wanted)):
+            yield f"{one.ref} counts no more among what needs {lost}: its owners are not warned of it any more"
     for ref, record in _records(state):
         if record.unread is not None and not _READ.isdisjoint(record.unread.fields):
             fields = ", ".join(sorted(_READ & set(record.unread.fields)))
             yield f"{fields} of {ref} could not be read lately ({record.unread.reason}): this is from before"
+
+
+def _lost(state: ModelState, intent: Intent, wanted: SetTags) -> str:
+    """What a version says that it needs, and will say no more."""
+    before = state.held(wanted, intent.target)[0].get(DEPENDS_ON)
+    if before is None:
+        return ""
+    after = wanted.tags[DEPENDS_ON]
+    if after is None:
+        return str(before)
+    said, kept = (parse_depends_on(text, state.reference.registry).references for text in (before, after))
+    return ", ".join(str(one) for one in said if one not in kept)
 
 
 def _records(state: ModelState) -> Collection[tuple[str, Any]]:

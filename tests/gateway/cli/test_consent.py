@@ -75,6 +75,10 @@ def test_what_does_harm_asks(
     assert "1 record" in said("audit", "erase", "Ada Byron", "--dry-run")
     assert world.version("scorer", "1").tags == {"depends_on": "encoder:1", "note": "x"}
 
+    instead = ("set", "memory/scorer:1", "--tag", "depends_on=encoder:{}", "--dry-run")
+    told = [said(*(word.format(version) for word in instead)) for version in ("2", "1, encoder:2")]
+    assert ["counts no more among what needs memory/encoder:1" in one for one in told] == [True, False]
+
     said("set", "memory/scorer:1", "--untag", "note")
     said(*untag, types="y\n")
     said(*delete, types="yes\n")
