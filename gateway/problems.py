@@ -29,7 +29,7 @@ from gateway.plain import plain
 
 if TYPE_CHECKING:
     from litestar import Request, Response
-    from litestar.exceptions import ValidationException
+    from litestar.exceptions import MethodNotAllowedException, ValidationException
 
 MEDIA_TYPE = "application/problem+json"
 MLFLOW = "/mlflow/"
@@ -81,13 +81,20 @@ def explain(error: Exception, request: "Request[Any, Any, Any] | None" = None) -
             return error
         case WaypostError():
             return _problem_of(error)
-    from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+    from litestar.exceptions import (
+        HTTPException,
+        MethodNotAllowedException,
+        NotFoundException,
+        ValidationException,
+    )
 
     match error:
         case ValidationException():
             return ProblemError(400, "invalid-request", _validation(error, request))
         case NotFoundException():
             return ProblemError(404, "not-found", "nothing is at this address: see /docs")
+        case MethodNotAllowedException():
+            return _not_taken(error, request)
         case HTTPException() if error.status_code == 400:
             return ProblemError(400, "http-error", f"the request cannot be read: {error.detail}")
         case HTTPException():
@@ -152,6 +159,16 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any
             )
     status, media_type, body, headers = written(problem, request.scope["path"])
     return Response(body, status_code=status, media_type=media_type, headers=headers)
+
+
+def _not_taken(error: "MethodNotAllowedException", request: "Request[Any, Any, Any] | None") -> ProblemError:
+    """That an address does not take a method, with those that it takes. What is read has a HEAD, too."""
+    listed = {name.strip() for name in (error.headers or {}).get("allow", "GET").split(",")}
+    allowed = sorted(listed | ({"HEAD"} if "GET" in listed else set()))
+    taken = " or ".join(name for name in allowed if name not in ("HEAD", "OPTIONS"))
+    method = "this method" if request is None else request.method
+    detail = f"this address does not take {method}: it takes {taken}"
+    return ProblemError(405, "http-error", detail, headers={"Allow": ", ".join(allowed)})
 
 
 def _validation(error: "ValidationException", request: "Request[Any, Any, Any] | None") -> str:

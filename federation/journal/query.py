@@ -163,14 +163,20 @@ def _of_access(entry: format_1.Entry, values: Mapping[str, str], names: Mapping[
     details = entry.details
     about = str(details.get("principal") or "")
     words = [
-        f"{'until ' if name == 'expires' else ''}{details[name]}"
-        for name in _SAYING
+        word.format(details[name])
+        for name, word in _SAYING.items()
         if isinstance(details.get(name), str | int)
     ]
+    if entry.action is format_1.Action.SESSION_STARTED and "token" in details:
+        words = [
+            f"with token {names.get(entry.actor, details['token'])}"
+        ]  # a token is called as its principal
     scopes = details.get("scopes")
     limits = [f"limited to {', '.join(map(str, scopes))}"] if isinstance(scopes, list) else []
-    whose = values.get("who") or values.get("name") or names.get(about) or about or values.get("address", "")
-    return ", ".join([*words, *limits, *([f"of {whose}"] if whose else [])])
+    whose = values.get("who") or values.get("name") or names.get(about) or about
+    source = values.get("address")
+    told = [f"of {whose}"] if whose else [f"from {source}"] if source else []
+    return ", ".join([*words, *limits, *told])
 
 
 def _kept(entry: format_1.Entry, values: Mapping[str, str]) -> str:
@@ -190,7 +196,18 @@ def _kept(entry: format_1.Entry, values: Mapping[str, str]) -> str:
 
 _HOST = re.compile(r"https?://[^/?#@\\]+(?![^/?#])")
 _ACCESS = frozenset({"principal", "grant", "token", "session", "access", "sign_in", "groups"})
-_SAYING = ("token", "role", "on", "permission", "wanted", "reason", "groups", "by", "expires", "count")
+_SAYING = {
+    "token": "{}",
+    "role": "{}",
+    "on": "{}",
+    "permission": "{}",
+    "wanted": "{}",
+    "reason": "{}",
+    "groups": "groups: {}",
+    "by": "by the {}",
+    "expires": "until {}",
+    "count": "{} ×",
+}
 _COUNTING = frozenset(
     {format_1.Action.SYNC_FINISHED, format_1.Action.DELETES_HELD, format_1.Action.DELETES_CONFIRMED}
 )

@@ -184,8 +184,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
     def may_be_on(self, registry: str, team: str) -> bool:
         """Whether it may be on something of a registry."""
-        named, _, model = self.on.partition("/")
-        return self.may_cover(registry, team, model if named == registry else "")
+        return may_be_on(self.on, registry, team)
 
     def may_cover(self, registry: str, team: str, model: str) -> bool:
         """Whether it is on this model, or on some tag that a version of it could have."""
@@ -347,6 +346,12 @@ def is_on(on: str, registry: str, team: str, model: str, tags: Mapping[str, str]
             return tags is None or tags.get(key) == expected
     named = parse(on)
     return (named.registry, named.model) == (registry, model)
+
+
+def may_be_on(on: str, registry: str, team: str) -> bool:
+    """Whether what is `on` something may be on something of a registry."""
+    named, _, model = on.partition("/")
+    return is_on(on, registry, team, model if named == registry else "", None)
 
 
 def check_on(on: str) -> None:

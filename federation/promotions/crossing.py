@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
 
 from adapters import Discovered
 from federation import tables
-from federation.access import EVERYTHING, Principal
+from federation.access import EVERYTHING, Principal, View
 from federation.artifacts.artifacts import Copied, CopyArtifacts, CopyOrder, CopySide, CopyWord, unable
 from federation.catalogue.codec import encode
 from federation.catalogue.reader import VERSION, Version, as_version, read_version
@@ -31,6 +31,9 @@ from federation.statements.tables import statement
 
 FROM_TAG, DIGEST_TAG = "waypost.from", "waypost.artifact"
 """Tags of a version that came from another registry: the reference of the one there, and its artifact's digest."""
+
+NAMED = 20
+"""Registries that are named to whoever named none."""
 
 
 class Crossing(msgspec.Struct, kw_only=True):
@@ -74,6 +77,24 @@ class Crossing(msgspec.Struct, kw_only=True):
 def read_crossing(text: str | None) -> Crossing | None:
     """What `to_json` wrote."""
     return None if text is None else msgspec.json.decode(text, type=Crossing)
+
+
+def destinations(connection: Connection, view: View, version: Version) -> list[str]:
+    """The registries of a view in which a version may be registered, by name: not its own, and written to."""
+    known = tables.registry.c
+    others = (known.writable, known.detached_at.is_(None), known.id != version.registry_id)
+    query = select(known.name).where(view.clause(known.id), *others).order_by(known.name)
+    return list(connection.execute(query).scalars())
+
+
+def no_destination(names: Sequence[str]) -> UnknownError:
+    """That no registry is called as somebody said, with those that are."""
+    if not names:
+        return UnknownError("no other registry is here that you may see and that Waypost writes to")
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return UnknownError(
+        f"no registry that you may see has this name: it may be {', '.join(names[:NAMED])}{more}"
+    )
 
 
 def carried(version: Version, place: WriteTarget, allowed: Sequence[str]) -> dict[str, str]:

@@ -17,14 +17,14 @@ from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version, is_bare
 from federation.database import now, reading, writing
-from federation.errors import DeniedError, InvalidRequestError, StateError
+from federation.errors import DeniedError, InvalidRequestError, StateError, UnknownError
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.operations.admission import WriteTarget, WriteTargets, place_of
 from federation.operations.wanted import check_text
 from federation.promotions.agreement import Need
 from federation.promotions.case import CheckReport, CheckResult
-from federation.promotions.crossing import Crossing, arrived, carried
+from federation.promotions.crossing import Crossing, arrived, carried, destinations, no_destination
 from federation.promotions.history import predecessor
 from federation.promotions.judgement import Judge, Judgement, Proposal, SurveyedVersion, Voice, judge_of
 from federation.promotions.opened import OpenedPromotion
@@ -183,7 +183,10 @@ class Promotions:
         """What registers a version elsewhere. Errors: `UnknownError`, `StateError`, `InvalidRequestError`."""
         name, _, model = into.partition("/")
         version = proposal.version
-        registry = read_registry(judge.connection, principal.view, name)
+        try:
+            registry = read_registry(judge.connection, principal.view, name)
+        except UnknownError:
+            raise no_destination(destinations(judge.connection, principal.view, version)) from None
         if registry.id == version.registry_id:
             raise InvalidRequestError(f"{version.reference} is in registry {registry.name} already")
         place = place_of(judge.connection, registry.id, judge.places)
@@ -191,6 +194,11 @@ class Promotions:
         tags = carried(version, place, self._carried)
         crossing = Crossing(into=registry.name, model=target, tags=tags)
         return replace(proposal, kind="crossing", crossing=crossing), place
+
+    def destinations(self, view: View, reference: Reference) -> list[str]:
+        """The other registries in which a version may be registered, by name. Errors: `UnknownError`, `GoneError`."""
+        with reading(self._engine) as connection:
+            return destinations(connection, view, _version(connection, view, reference))
 
     def plan_back(self, view: View, reference: Reference, *, to: str | None = None, stage: str) -> Judgement:
         """What a rollback would do, and whom it would ask. Errors: as `roll_back`, but for `DeniedError`."""

@@ -29,13 +29,15 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.operations.operations import Operations, RequestedChange
 from federation.operations.wanted import Delete
+from federation.policies.policy import may_be_on
 from federation.promotions.promotions import Promotions
 from federation.promotions.reader import read_in_order
 from federation.promotions.tables import promotion
 from federation.references import Reference, decode_part
 from federation.retention.rules import PRODUCTION, Life, RetentionRule, StageSpan, check, read_condition
+from federation.retention.words import about, says
 
-__all__ = ["Applied", "Due", "Retention", "RetentionRule", "check"]
+__all__ = ["Applied", "Due", "Retention", "RetentionRule", "about", "check", "says"]
 Doing = Literal["archive", "delete", "keep"]
 NAMED = 3
 PATIENCE = 5.0
@@ -98,6 +100,17 @@ class Retention:
             versions = read_in_order(connection, view, under, after, limit)
             onward = versions[-1].reference if len(versions) == limit else None
             return list(self._judge(connection, view, versions)), onward
+
+    def rules(self, view: View) -> list[RetentionRule]:
+        """The rules that may be on something of a view, as the configuration has them."""
+        known = tables.registry.c
+        with reading(self._engine) as connection:
+            seen = connection.execute(select(known.name, known.team).where(view.clause(known.id))).all()
+        return [
+            rule
+            for rule in self._rules
+            if view == EVERYTHING or any(may_be_on(rule.on, *registry) for registry in seen)
+        ]
 
     def apply(self, principal: Principal, shown: Sequence[tuple[Reference, Doing]]) -> list[Applied]:
         """Do to versions what a plan has shown; each is judged anew, and nothing else is done to it."""

@@ -21,10 +21,11 @@ def plan_retention(
     cursor: FromQuery[Annotated[str | None, Parameter(max_length=4096)]] = None,
 ) -> RetentionOut:
     """What is to become of each version that a rule of retention is on, and why: of a registry or a model (`under`), or
-    of all. A page is made of `limit` versions that were looked at.
+    of all. A page is made of `limit` versions that were looked at. `rules` says in words what there is to follow.
     """
     after = None if cursor is None else read_reference(cursor)
-    return retention_out(*waypost.retention.plan(view, place_meant(waypost, view, under), after, limit))
+    rules, place = waypost.retention.rules(view), place_meant(waypost, view, under)
+    return retention_out(rules, *waypost.retention.plan(view, place, after, limit))
 
 
 @post("/retention", opt=needs(Permission.TAG), sync_to_thread=True, status_code=200)

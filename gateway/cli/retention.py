@@ -32,6 +32,7 @@ def plan(
     """What would be archived and deleted."""
     with connect(context.obj) as gateway:
         found = list(_planned(gateway, under))
+        rules = gateway.get("/retention", under=under, limit=1)["rules"]
     due = [one for one in found if one["does"] != "keep"]
     if as_json(context.obj, found if whole else due):
         return
@@ -41,7 +42,9 @@ def plan(
             (one["ref"], one["stage"], one["does"], one["rule"] or "; ".join(one["why"])) for one in shown
         ]
         emit_table(("VERSION", "STAGE", "", "BECAUSE"), rows)
-    say(f"{len(found)} versions under a rule, {len(due)} of them due")
+    for one in rules:
+        say(f"for {one['about']}: {'; '.join(one['says'])}")
+    say(f"{counted(len(found), 'version')} under a rule, {len(due)} of them due")
 
 
 @app.command()

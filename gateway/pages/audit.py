@@ -72,6 +72,7 @@ def entry_page(request: AnyRequest, seq: FromPath[Number], waypost: GivenWaypost
         title=f"Entry {seq}",
         found=found,
         entry=found.entry,
+        meaning=line.recorded.entry.action.meaning,
         changes=changes(found.entry.details),
         more=rest(found.entry.details),
         note=(note or b"").decode("utf-8", "replace"),

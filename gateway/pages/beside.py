@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.pages.words import number
+from gateway.pages.words import clock, number
 
 SMALLER_IS_BETTER = (
     "loss", "error", "latency", "rmse", "mae", "mse", "mape", "brier", "perplexity", "wer", "cer", "fpr", "time",
@@ -17,6 +17,7 @@ HEADS: Mapping[str, str] = {
     "tags": "Tags",
 }
 """The heads of a page, in their order, by the first word of a field; what is under none comes first."""
+TIMES = frozenset({"created_at", "updated_at"})
 Beside = tuple[str, Sequence[Any]]
 """A field, and what each version has there; None where it is absent."""
 
@@ -32,6 +33,8 @@ def in_words(fields: Mapping[str, Sequence[Any]]) -> dict[str, list[Beside]]:
             groups["Made from"].append(("data", [_datasets(one) for one in values]))
         elif name == "environment.images":
             groups["Software"].append(("images", [_images(one) for one in values]))
+        elif name in TIMES:
+            groups[""].append((name, [None if one is None else clock(one) for one in values]))
         elif head not in HEADS or not rest:
             groups[""].append((name, values))
         else:

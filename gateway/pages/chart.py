@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.pages.words import number
+from gateway.pages.words import number, rounded
 
 WIDTH, HEIGHT = 400, 200
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 24
@@ -66,16 +66,16 @@ def chart(name: str, points: Sequence[tuple[str, float]]) -> Chart | None:
 
 
 def marks(low: float, high: float) -> list[tuple[float, str]]:
-    """Round values between two others, in equal steps, with as many digits as tell them apart."""
+    """Round values between two others, in equal steps, with as many digits as tell them apart; one alone where so many
+    digits would say nothing.
+    """
     size = 10.0 ** math.floor(math.log10((high - low) / LINES))
     step = next(size * by for by in (1, 2, 5, 10) if size * by >= (high - low) / LINES)
     first, last = math.ceil(low / step), math.floor(high / step)
-    digits = max(0, -math.floor(math.log10(step)))
-    plain = digits <= 6 and max(abs(low), abs(high)) < 1e6
-    return [
-        (at * step, f"{at * step:,.{digits}f}" if plain else f"{at * step:.4g}")
-        for at in range(first, last + 1)
-    ]
+    told = {
+        rounded(at * step, step, max(abs(low), abs(high))): at * step for at in range(last, first - 1, -1)
+    }
+    return [(value, text) for text, value in reversed(told.items())]
 
 
 def _short(version: str, common: int) -> str:

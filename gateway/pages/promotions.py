@@ -50,6 +50,7 @@ def promote_page(
     return page(
         request, "promote.html", title=f"Promote {judged.ref}", subject=judged.ref, versions=(), to=to,
         judged=judged, stages=STAGES, is_held=_is_held(waypost, principal.view, judged),
+        destinations=waypost.promotions.destinations(principal.view, reference),
     )  # fmt: skip
 
 

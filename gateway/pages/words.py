@@ -1,5 +1,6 @@
 """How values read on a page: times, numbers, references as addresses, text that cannot turn a line around."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ _WORD = re.compile(r"[^\W\d_]+('[^\W\d_]+)?[,;:]?( |$)")
 _MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
 STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
 DAY = 86400
+UNITS = ((1e12, " T"), (1e9, " B"), (1e6, " M"))
 
 
 def inert(value: Any) -> Any:
@@ -103,6 +105,17 @@ def number(value: float | None) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+
+
+def rounded(value: float, step: float, greatest: float) -> str:
+    """One of several numbers, with as many digits as steps between them take, and all in one unit: 1.5 M, 2 B, 3 T
+    (million, billion, trillion) where the greatest of them is one. What takes more than six digits has an exponent.
+    """
+    unit, sign = next(((unit, sign) for unit, sign in UNITS if unit <= greatest), (1.0, ""))
+    digits = max(0, -math.floor(math.log10(step / unit)))
+    if greatest >= 1e15 or digits > 6:
+        return f"{value:.4g}"
+    return f"{value / unit:,.{digits}f}{sign if value else ''}"
 
 
 def count(value: int, one: str, many: str = "") -> str:

@@ -96,6 +96,21 @@ def test_a_page_is_whole_in_every_size(seen: Visit, path: str) -> None:
     assert list(looked_at(seen, path, LOOKS[turn])) == []
 
 
+def test_on_a_phone_a_comparison_keeps_its_fields_in_sight_and_leaves_out_metrics_that_are_wanting(
+    seen: Visit,
+) -> None:
+    seen.go("/compare?ref=fraud/card-fraud-scorer:3&ref=search/encoder:3&ref=search/product-ranker:4")
+    seen.look(390, "dark")
+    table = seen.page.locator(".pair").first
+    assert table.evaluate("one => { one.scrollLeft = 9999; return one.scrollLeft; }") > 100
+    at = [
+        one.evaluate("one => one.getBoundingClientRect().left") for one in (table, table.locator("th").first)
+    ]
+    assert at[0] == pytest.approx(at[1], abs=2)
+    assert table.locator("tbody th").first.is_visible()
+    assert "–" not in seen.page.locator(".cards").first.inner_text()
+
+
 @pytest.mark.parametrize(("method", "looks"), [("get", LOOKS[0]), ("post", LOOKS[1])])
 def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, looks: tuple[Look, ...]) -> None:
     seen.go("/docs")

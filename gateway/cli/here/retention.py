@@ -18,8 +18,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "retention"):
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
             limit = query.get("limit", 200)
-            place = place_meant(waypost, LOCAL.view, query.get("under", ""))
-            return retention_out(*waypost.retention.plan(LOCAL.view, place, after, limit))
+            retention, view = waypost.retention, LOCAL.view
+            place = place_meant(waypost, view, query.get("under", ""))
+            return retention_out(retention.rules(view), *retention.plan(view, place, after, limit))
         case ("POST", "retention"):
             shown = [(read_reference(one.ref), one.does) for one in checked(RetentionIn, body).versions]
             return AppliedOut(waypost.retention.apply(LOCAL, shown))

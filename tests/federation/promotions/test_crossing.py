@@ -201,7 +201,7 @@ def test_who_may_not_and_what_cannot_is_refused(border: Border) -> None:
     world, face = border.world, border.world.promotions
     with pytest.raises(DeniedError):
         face.propose_into(world.person("con", "contributor"), version("2"), "prod", "none", "better")
-    with pytest.raises(UnknownError):
+    with pytest.raises(UnknownError, match=r"has this name: it may be prod$"):
         face.propose_into(LOCAL, version("2"), "nowhere", "none", "better")
     with pytest.raises(InvalidRequestError, match="already"):
         face.propose_into(LOCAL, version("2"), "memory", "none", "better")

@@ -91,6 +91,18 @@ def test_each_version_says_what_becomes_of_it(retention: Retention) -> None:
     assert planned(retention, NOTHING) == {}
 
 
+def test_rules_are_told_to_who_may_see_something_that_they_may_be_on(
+    world: PromotionsWorld, asking: Operations
+) -> None:
+    own = ["*", "team:risk", "registry:memory", "memory/m", "tag:tier=gold"]
+    others = ["team:other", "registry:other", "other/m"]
+    rules = [RetentionRule(on, hold=("promoted",)) for on in own + others]
+    face = Retention(world.engine, rules, world.promotions, asking)
+    assert [one.on for one in face.rules(EVERYTHING)] == own + others
+    assert [one.on for one in face.rules(View.of([world.operations.sync.registry().id]))] == own
+    assert face.rules(NOTHING) == []
+
+
 def test_what_is_too_young_or_unknown_is_kept(world: PromotionsWorld, asking: Operations) -> None:
     young = Retention(
         world.engine,

@@ -135,6 +135,19 @@ def test_one_person_cannot_sign_in_without_end(guarded: Gate) -> None:
     assert len(entries(guarded, "session.started")) == MOST_SIGN_INS
 
 
+def test_the_log_says_with_whose_token_somebody_signed_in(guarded: Gate) -> None:
+    signed_in(guarded, guarded.token("ci", ("viewer", "*")))
+    auditor = guarded.token("auditor", ("auditor", "*"))
+    (told,) = guarded.ask("GET", "/api/v1/audit?action=session.started", token=auditor).json()["entries"]
+    assert told["summary"] == "session.started (with token ci)"
+    shown = guarded.ask("GET", f"/audit/{told['seq']}", token=auditor, headers={"Accept": "text/html"}).text
+    assert '<p class="lead">Somebody signed in.</p>' in shown
+    guarded.ask("POST", "/sign-in", data={"token": "wp_nothing"}, headers=SAME)
+    guarded.waypost.denials.flush(now=True)
+    (told,) = guarded.ask("GET", "/api/v1/audit?action=session.refused", token=auditor).json()["entries"]
+    assert told["summary"] == "session.refused (unknown, 1 ×, from 192.0.2.7)"
+
+
 def test_a_session_ends_by_itself(guarded: Gate) -> None:
     browser = signed_in(guarded, guarded.token("ci", ("viewer", "*")))
     assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 200

@@ -69,6 +69,24 @@ def test_this_machine_is_answered(local: Gate, host: str) -> None:
     assert local.ask("GET", LOCAL, headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "taken"),
+    [
+        ("DELETE", "/api/v1/promotions", "GET or POST"),
+        ("PUT", "/search", "GET"),
+        ("POST", "/static/waypost/chart.js", "GET"),
+    ],
+)
+def test_an_address_says_which_methods_it_takes(local: Gate, method: str, path: str, taken: str) -> None:
+    answer = local.ask(method, path)
+    assert answer.status_code == 405
+    assert answer.json()["detail"] == f"this address does not take {method}: it takes {taken}"
+    assert answer.headers["allow"].split(", ")[:2] == ["GET", "HEAD"]
+    page = local.ask(method, path, headers={"Accept": "text/html"})
+    assert page.status_code == 405
+    assert taken in page.text
+
+
 def test_headers_without_end_are_refused(local: Gate) -> None:
     many = {f"x-{number}": "1" for number in range(MOST_HEADERS + 1)}
     assert local.ask("GET", LOCAL, headers=many).status_code == 431

@@ -287,6 +287,13 @@ def test_another_registry_is_asked_for_over_http_and_on_the_page(guarded: Gate) 
     )
     assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
     assert hidden.status_code == 404
+    told = guarded.ask("POST", "/api/v1/promotions", token=token, json={**asked, "into": "nowhere"}).json()
+    assert told["detail"] == "no registry that you may see has this name: it may be images"
+    form_page = guarded.ask("GET", "/promote/fraud/scorer:3?to=staging", token=token, headers=FORM).text
+    assert '<datalist id="destinations"><option value="images">' in form_page
+    assert "images" not in hidden.text
+    own = guarded.ask("GET", "/promote/fraud/scorer:3?to=staging", token=reader, headers=FORM).text
+    assert '<datalist id="destinations"></datalist>' in own
 
 
 def test_retention_and_validation_over_http(guarded: Gate) -> None:
@@ -294,6 +301,7 @@ def test_retention_and_validation_over_http(guarded: Gate) -> None:
     assert guarded.ask("GET", "/api/v1/retention", token=token).json() == {
         "versions": [],
         "next_cursor": None,
+        "rules": [],
     }
     shown = {"versions": [{"ref": "fraud/scorer:2", "does": "archive"}]}
     (done,) = guarded.ask("POST", "/api/v1/retention", token=token, json=shown).json()["versions"]

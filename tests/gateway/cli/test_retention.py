@@ -60,7 +60,14 @@ def test_what_is_due_is_shown_and_archived(world: World, capsys: pytest.CaptureF
     everything = said(capsys, "retention", "plan", "memory/m", "--all")
     assert everything[2]["why"] == ["hold: tag:legal_hold=true"]
     assert run(["--config", "waypost.toml", "retention", "plan", "--all"]) == 0
-    assert "hold: tag:legal_hold=true" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "hold: tag:legal_hold=true" in told.out
+    *_, rule, counts = told.err.splitlines()
+    assert rule == (
+        "for every version: archives a version when its stage is staging, it has had its stage for more than 0 minutes "
+        "and it has never been in production; keeps a version when it has the tag legal_hold = true"
+    )
+    assert counts == "3 versions under a rule, 2 of them due"
     done = said(capsys, "retention", "apply")
     assert [(one["ref"], one["state"]) for one in done] == [("memory/m:1", "done"), ("memory/m:2", "done")]
     assert world.version("m", "1").stage == "Archived"

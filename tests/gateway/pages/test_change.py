@@ -88,3 +88,33 @@ def test_what_is_no_longer_as_it_was_shown_is_shown_anew_and_not_made(fraud: Gat
     assert "The plan is another one than was shown" in answer.text
     assert 'name="plan"' in answer.text
     assert made(fraud) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("champion", "Move @champion to version 1"), ("new", "Set @new to version 1")]
+)
+def test_an_alias_that_is_new_is_set_and_one_that_is_there_is_moved(
+    fraud: Gate, name: str, said: str
+) -> None:
+    token = fraud.token("approver", ("approver", "*"), ("viewer", "*"))
+    asked = f"/change/fraud/scorer?what=alias&name={name}&value=1"
+    page = fraud.ask("GET", asked, token=token, headers={"Accept": "text/html"}).text
+    assert f">{said}</button>" in page
+
+
+def test_who_may_not_read_the_log_is_not_led_to_it_from_what_was_deleted(fraud: Gate) -> None:
+    gone = update(tables.version).where(tables.version.c.version == "1").values(deleted_at=now())
+    with writing(fraud.waypost.engine) as connection:
+        connection.execute(gone)
+    told = {
+        role: fraud.ask(
+            "GET",
+            "/versions/fraud/scorer:1",
+            token=fraud.token(role, (role, "*")),
+            headers={"Accept": "text/html"},
+        )
+        for role in ("viewer", "auditor")
+    }
+    assert [one.status_code for one in told.values()] == [410, 410]
+    assert "Everything that was known of it" in told["viewer"].text
+    assert [name for name, one in told.items() if "/audit?ref=" in one.text] == ["auditor"]

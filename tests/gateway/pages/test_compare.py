@@ -34,3 +34,10 @@ def test_columns_of_three_schemas_stand_where_they_are_not_alike() -> None:
     assert found == {
         "Schema": [("input a", ["double", "double", None]), ("input b", ["double", None, None])],
     }
+
+
+def test_times_are_dates_and_clocks() -> None:
+    (row,) = in_words({"created_at": ["2026-11-30T21:51:48.694000Z", None]})[""]
+    assert row[0] == "created_at"
+    assert ">2026-11-30 21:51<" in row[1][0]
+    assert row[1][1] is None
