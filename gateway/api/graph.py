@@ -31,6 +31,7 @@ from gateway.api.graph_out import (
     InsightsOut,
     declared_out,
     dependency_out,
+    deprecations_out,
     insights_out,
 )
 from gateway.api.requests import (
@@ -59,7 +60,7 @@ def list_dependencies(
     waypost: GivenWaypost, view: GivenView, limit: FromQuery[Limit] = 50, cursor: FromQuery[str | None] = None
 ) -> DeclaredOut:
     """The edges that people declared and that stand, oldest first."""
-    return declared_out(*waypost.graph.declared(view, limit=limit, cursor=cursor))
+    return declared_out(waypost, *waypost.graph.declared(view, limit=limit, cursor=cursor))
 
 
 @post("/dependencies", opt=DECLARE, sync_to_thread=True)
@@ -71,9 +72,9 @@ def declare_dependency(
     provider = reference_meant(waypost, principal.view, data.provider)
     made = waypost.graph.declare(principal, consumer, provider, data.kind, data.note)
     if made.position is None:
-        return Response(dependency_out(made), status_code=200)
+        return Response(dependency_out(waypost, made), status_code=200)
     headers = {POSITION: waypost.positions.seal(made.position)}
-    return Response(dependency_out(made), status_code=201, headers=headers)
+    return Response(dependency_out(waypost, made), status_code=201, headers=headers)
 
 
 @delete("/dependencies/{ref:path}", opt=DECLARE, status_code=204, sync_to_thread=True)
@@ -89,7 +90,7 @@ def withdraw_dependency(
 @get("/deprecations", opt=READ, sync_to_thread=True)
 def list_deprecations(waypost: GivenWaypost, view: GivenView) -> DeprecationsOut:
     """The models that are to go, the next one first."""
-    return DeprecationsOut(waypost.graph.deprecations(view))
+    return deprecations_out(waypost, waypost.graph.deprecations(view))
 
 
 @post("/models/{ref:path}", opt=needs(Permission.CHANGE), status_code=204, sync_to_thread=True)

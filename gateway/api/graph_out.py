@@ -7,6 +7,7 @@ import msgspec
 
 from federation.graph.graph import INSIGHTS, Declared, Deprecation, Going, Kind, explained
 from gateway.meant import reference_meant
+from gateway.names import with_names
 
 if TYPE_CHECKING:
     from federation.access import View
@@ -32,6 +33,7 @@ class DependencyOut(msgspec.Struct):
     note: str
     said_by: str
     created_at: datetime
+    said_by_name: str = ""
 
 
 class DeclaredOut(msgspec.Struct):
@@ -54,10 +56,22 @@ class DeprecationIn(msgspec.Struct, forbid_unknown_fields=True):
         return Going(self.until, instead, self.note)
 
 
+class DeprecationOut(msgspec.Struct):
+    """That a model is to go. `replacement` is empty where there is none, or none that the caller may see."""
+
+    ref: str
+    until: date
+    replacement: str
+    note: str
+    said_by: str
+    since: datetime
+    said_by_name: str = ""
+
+
 class DeprecationsOut(msgspec.Struct):
     """The models that are to go, the next one first."""
 
-    deprecations: list[Deprecation]
+    deprecations: list[DeprecationOut]
 
 
 class InsightOut(msgspec.Struct):
@@ -73,14 +87,26 @@ class InsightsOut(msgspec.Struct):
     insights: list[InsightOut]
 
 
-def dependency_out(made: Declared) -> DependencyOut:
+def dependency_out(waypost: "Waypost", made: Declared) -> DependencyOut:
     """A declared edge as JSON."""
-    return DependencyOut(**{name: getattr(made, name) for name in DependencyOut.__struct_fields__})
+    return declared_out(waypost, [made], None).dependencies[0]
 
 
-def declared_out(page: list[Declared], next_cursor: str | None) -> DeclaredOut:
+def declared_out(waypost: "Waypost", page: list[Declared], next_cursor: str | None) -> DeclaredOut:
     """A page of declared edges as JSON."""
-    return DeclaredOut([dependency_out(one) for one in page], next_cursor)
+    rows = (
+        DependencyOut(one.id, one.consumer, one.provider, one.kind, one.note, one.said_by, one.created_at)
+        for one in page
+    )
+    return DeclaredOut(with_names(waypost.identity, rows), next_cursor)
+
+
+def deprecations_out(waypost: "Waypost", found: list[Deprecation]) -> DeprecationsOut:
+    """The models that are to go, as JSON."""
+    rows = (
+        DeprecationOut(one.ref, one.until, one.replacement, one.note, one.said_by, one.since) for one in found
+    )
+    return DeprecationsOut(with_names(waypost.identity, rows))
 
 
 def insights_out() -> InsightsOut:

@@ -99,11 +99,11 @@ def list_promotions(
     approve now.
     """
     if waiting_for is not None:
-        return promotions_out(waypost.promotions.waiting_for(principal), 0)
+        return promotions_out(waypost, waypost.promotions.waiting_for(principal), 0)
     view = principal.view
     wanted = asked_of(waypost, view, ref)
     return promotions_out(
-        waypost.promotions.list(view, ChosenPromotions(in_state, wanted, cursor), limit), limit
+        waypost, waypost.promotions.list(view, ChosenPromotions(in_state, wanted, cursor), limit), limit
     )
 
 
@@ -122,7 +122,7 @@ def list_rollouts(
 ) -> PromotionsOut:
     """Promotions that move traffic, newest first, with how far each has come (`rollout`)."""
     return promotions_out(
-        waypost.promotions.list(view, ChosenPromotions(before=cursor, rolled=True), limit), limit
+        waypost, waypost.promotions.list(view, ChosenPromotions(before=cursor, rolled=True), limit), limit
     )
 
 

@@ -20,6 +20,7 @@ from federation.promotions.promotions import (
 from federation.references import Reference
 from gateway.api.operations_out import StepOut, steps_out
 from gateway.meant import reference_meant
+from gateway.names import with_names
 
 if TYPE_CHECKING:
     from federation.access import Principal
@@ -154,10 +155,15 @@ class VoiceOut(msgspec.Struct):
     at: datetime
 
 
-class SeenOut(Promotion):
-    """A promotion with what was said to it, and what is asked of it now while it waits."""
+class ProposedOut(Promotion):
+    """A promotion, with what its proposer is called."""
 
     proposer_name: str = ""
+
+
+class SeenOut(ProposedOut):
+    """A promotion with what was said to it, and what is asked of it now while it waits."""
+
     said: Sequence[VoiceOut] = ()
     reports: Sequence[CheckReport] = ()
     judgement: JudgementOut | None = None
@@ -166,7 +172,7 @@ class SeenOut(Promotion):
 class PromotionsOut(msgspec.Struct):
     """Promotions, newest first."""
 
-    promotions: list[Promotion]
+    promotions: list[ProposedOut]
     next_cursor: str | None
 
 
@@ -259,10 +265,11 @@ def rolled_back(waypost: "Waypost", principal: "Principal", asked: RollbackIn) -
     return seen_out(promotions.roll_back(principal, model, asked.reason, to=asked.to, stage=asked.stage))
 
 
-def promotions_out(found: Sequence[Promotion], limit: int) -> PromotionsOut:
+def promotions_out(waypost: "Waypost", found: Sequence[Promotion], limit: int) -> PromotionsOut:
     """A page of promotions as JSON."""
     more = str(found[-1].id) if found and len(found) == limit else None
-    return PromotionsOut(list(found), more)
+    rows = (ProposedOut(**msgspec.structs.asdict(one)) for one in found)
+    return PromotionsOut(with_names(waypost.identity, rows), more)
 
 
 def policy_out(found: Standing) -> PolicyOut:

@@ -269,8 +269,11 @@ def deprecate(
         found = gateway.get("/deprecations")
     if as_json(context.obj, found):
         return
-    rows = [(one["ref"], one["until"], one["replacement"], one["note"]) for one in found["deprecations"]]
-    emit_table(("MODEL", "UNTIL", "REPLACEMENT", "NOTE"), rows)
+    rows = [
+        (one["ref"], one["until"], one["replacement"], one["said_by_name"], one["note"])
+        for one in found["deprecations"]
+    ]
+    emit_table(("MODEL", "UNTIL", "REPLACEMENT", "BY", "NOTE"), rows)
     if not rows:
         say("nothing is deprecated")
 

@@ -109,7 +109,7 @@ def show(context: typer.Context, limit: Limit = 50, cursor: Cursor = "") -> None
             one["kind"],
             one["provider"],
             when(one["created_at"]),
-            one["said_by"],
+            one["said_by_name"],
             one["note"],
         )
         for one in found["dependencies"]

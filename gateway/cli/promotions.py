@@ -205,10 +205,18 @@ def list_(
     if as_json(context.obj, found):
         return
     rows = [
-        (one["id"], one["ref"], one["to"], one["kind"], one["state"], when(one["proposed_at"]))
+        (
+            one["id"],
+            one["ref"],
+            one["to"],
+            one["kind"],
+            one["state"],
+            when(one["proposed_at"]),
+            one["proposer_name"],
+        )
         for one in found["promotions"]
-    ]
-    emit_table(("PROMOTION", "OF", "TO", "KIND", "STATE", "PROPOSED"), rows)
+    ]  # fmt: skip
+    emit_table(("PROMOTION", "OF", "TO", "KIND", "STATE", "PROPOSED", "BY"), rows)
     if not rows:
         say("there is no such promotion" if state or mine else "nothing was proposed yet")
 

@@ -112,7 +112,7 @@ def promotions_page(
     """What is proposed, newest first, what became of it, and what waits for the caller; from an id on."""
     limit = NEWEST if form_of(request) == "html" else OF_A_FILE
     found = promotions_out(
-        waypost.promotions.list(principal.view, ChosenPromotions(before=before), limit), limit
+        waypost, waypost.promotions.list(principal.view, ChosenPromotions(before=before), limit), limit
     )
     return listed(
         request,

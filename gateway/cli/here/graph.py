@@ -24,17 +24,18 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     page = {name: query[name] for name in PAGE if name in query}
     match asked:
         case ("GET", "dependencies"):
-            return out.declared_out(*graph.declared(view, **page))
+            return out.declared_out(waypost, *graph.declared(view, **page))
         case ("POST", "dependencies"):
             given = checked(out.DependencyIn, body)
             consumer = reference_meant(waypost, view, given.consumer)
             provider = reference_meant(waypost, view, given.provider)
-            return out.dependency_out(graph.declare(LOCAL, consumer, provider, given.kind, given.note))
+            made = graph.declare(LOCAL, consumer, provider, given.kind, given.note)
+            return out.dependency_out(waypost, made)
         case ("DELETE", "dependencies", number):
             graph.withdraw(LOCAL, read_edge(number))
             return None
         case ("GET", "deprecations"):
-            return out.DeprecationsOut(graph.deprecations(view))
+            return out.deprecations_out(waypost, graph.deprecations(view))
         case ("POST", "models", *ref, "deprecate"):
             going = checked(out.DeprecationIn, body).going(waypost, view)
             graph.deprecate(LOCAL, [reference_meant(waypost, view, "/".join(ref))], going)

@@ -41,13 +41,15 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.rolled_back(waypost, LOCAL, checked(out.RollbackIn, body))
         case ("GET", "promotions"):
             if query.get("waiting_for"):
-                return out.promotions_out(promotions.waiting_for(LOCAL), 0)
+                return out.promotions_out(waypost, promotions.waiting_for(LOCAL), 0)
             state = checked(out.PromotionState | None, query.get("state"), "state")
             limit = query.get("limit", 50)
-            return out.promotions_out(promotions.list(LOCAL.view, ChosenPromotions(state), limit), limit)
+            return out.promotions_out(
+                waypost, promotions.list(LOCAL.view, ChosenPromotions(state), limit), limit
+            )
         case ("GET", "rollouts"):
             rolled = promotions.list(LOCAL.view, ChosenPromotions(rolled=True), query.get("limit", 50))
-            return out.promotions_out(rolled, query.get("limit", 50))
+            return out.promotions_out(waypost, rolled, query.get("limit", 50))
         case ("GET", "promotions", number):
             return out.seen_out(promotions.show(LOCAL.view, _number(number)))
         case ("POST", "promotions" | "rollouts", number, word) if word in WORDS:

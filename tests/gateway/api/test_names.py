@@ -4,12 +4,13 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from federation.access import LOCAL
 from federation.database import now
+from federation.graph.graph import Going
 from federation.identity.identity import TokenSpec
 from federation.references import parse
 from gateway.cli.local import catch_up
@@ -29,12 +30,23 @@ def test_a_name_is_told_found_and_erased(gateway: Chained) -> None:
     token, _ = gateway.waypost.identity.create_token(LOCAL, TokenSpec("deployer", roles=[("viewer", "*")]))
     actor = replace(LOCAL, id=token.principal, name="deployer")
     gateway.waypost.graph.declare(actor, parse("ranking/ranker:5"), parse("texts/encoder:3"), note="why")
+    going = Going(date(2031, 1, 1), None, "")
+    gateway.waypost.graph.deprecate(actor, [parse("texts/encoder")], going)
 
-    (entry,) = gateway.get("/audit", actor="deployer")["entries"]
+    def said_by() -> list[str]:
+        lists = ("dependencies", "deprecations")
+        found = [one for each in lists for one in gateway.get(f"/{each}")[each]]
+        assert found == [one for each in lists for one in gateway.send("GET", f"/api/v1/{each}").json()[each]]
+        return [one["said_by_name"] for one in found if one["said_by"] == token.principal]
+
+    assert said_by() == ["deployer"] * 2
+
+    asked = {"actor": "deployer", "action": "dependency.declared"}
+    (entry,) = gateway.get("/audit", **asked)["entries"]
     assert (entry["action"], entry["actor"], entry["actor_name"]) == (
         "dependency.declared", token.principal, "deployer",
     )  # fmt: skip
-    assert gateway.send("GET", "/api/v1/audit", params={"actor": "deployer"}).json()["entries"] == [entry]
+    assert gateway.send("GET", "/api/v1/audit", params=asked).json()["entries"] == [entry]
     told = [one["summary"] for one in gateway.get("/audit", action="grant.added")["entries"]]
     assert told == ["grant.added (viewer, *, of token:deployer)"]
     page = gateway.send("GET", "/audit", headers={"Accept": "text/html"}).text
@@ -44,6 +56,7 @@ def test_a_name_is_told_found_and_erased(gateway: Chained) -> None:
     assert gateway.get("/audit", actor="deployer")["entries"] == []
     (entry,) = gateway.get("/audit", action="dependency.declared")["entries"]
     assert entry["actor_name"] == "[erased]"
+    assert said_by() == ["[erased]"] * 2
     assert "deployer" not in gateway.send("GET", "/audit.json").text
 
 

@@ -183,6 +183,10 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
     assert "/promote/" not in shown.text  # which a reader may not propose
     assert guarded.ask("GET", place, token=other).status_code == 404
     assert guarded.ask("GET", "/api/v1/promotions", token=other).json()["promotions"] == []
+    for one in guarded.ask("GET", "/api/v1/promotions", token=proposer).json()["promotions"]:
+        shown = guarded.ask("GET", f"/api/v1/promotions/{one['id']}", token=proposer).json()
+        assert one == {name: shown[name] for name in one}
+        assert one["proposer_name"] not in ("", one["proposer"])
     assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
 
 
