@@ -111,6 +111,16 @@ def test_on_a_phone_a_comparison_keeps_its_fields_in_sight_and_leaves_out_metric
     assert "–" not in seen.page.locator(".cards").first.inner_text()
 
 
+def test_the_head_of_a_page_keeps_its_one_line_whichever_place_is_marked_in_it(seen: Visit) -> None:
+    seen.go("/promotions")
+    seen.look(1220, "light")
+    assert seen.page.locator(".top a[aria-current]").inner_text() == "Promotions"
+    who, brand = (seen.page.locator(f".top {name}").first.bounding_box() for name in (".who", "nav > *"))
+    assert who is not None
+    assert brand is not None
+    assert abs(who["y"] + who["height"] / 2 - brand["y"] - brand["height"] / 2) < 6
+
+
 @pytest.mark.parametrize(("method", "looks"), [("get", LOOKS[0]), ("post", LOOKS[1])])
 def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, looks: tuple[Look, ...]) -> None:
     seen.go("/docs")

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +16,11 @@ from sqlalchemy import update
 
 from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
-from federation.database import writing
+from federation.database import now, writing
+from federation.policies.policy import RolloutTerms
+from federation.promotions.crossing import Crossing
+from federation.promotions.rollout import Rollout
+from federation.promotions.tables import promotion
 from gateway.cli import run
 from gateway.mlflow import site
 from gateway.worker import worker_lock
@@ -320,3 +326,37 @@ def test_retention_and_validation_over_http(guarded: Gate) -> None:
     assert guarded.ask("POST", place.format("images"), token=token, json={"csv": "a\n1\n"}).status_code == 404
     paths = guarded.ask("GET", "/openapi.json").json()["paths"]
     assert {"/api/v1/versions/{ref}/validate", "/api/v1/versions/{ref}/statements"} <= paths.keys()
+
+
+def test_the_page_says_how_far_traffic_has_come_and_where_a_version_goes(tmp_path: Path) -> None:
+    with gate(tmp_path, config=CONFIG, teams=(("fraud", "risk"), ("images", "vision"))) as own:
+        with writing(own.waypost.engine) as connection:
+            connection.execute(update(tables.registry).values(writable=True, stages=RULES))
+        write(own, Draft("images", RECORDS))
+        token = own.token("watcher", ("approver", "*"))
+        asked = {"ref": "images/scorer:3", "to": "staging", "reason": "better"}
+        made = own.ask("POST", "/api/v1/promotions", token=token, json=asked).json()["id"]
+        address = f"/promotions/{made}"
+
+        def told(path: str = address) -> str:
+            page = own.ask("GET", path, token=token, headers={"Accept": "text/html"}).text
+            return " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
+
+        def keep(**values: Any) -> None:
+            with writing(own.waypost.engine) as connection:
+                connection.execute(update(promotion).where(promotion.c.id == made).values(**values))
+
+        assert "images/scorer:3 to staging" in told()
+        terms = RolloutTerms((5, 25, 100), "10m", ("command:/bin/true",))
+        moving = Rollout(
+            policy="p", terms=terms, former={"e": {"v3": 0.0}}, names={"e": "live"}, done=1, since=now()
+        )
+        keep(rollout=moving.to_json(), state="executing")
+        held = r"Step 1 of 3, made \d+ \w+ ago: 5 % at live; each share is held for 10m, the next is 25 %\."
+        assert re.search(held, told())
+        assert "What must pass after each, or the former shares are put back:command:/bin/true" in told()
+        keep(rollout=None, crossing=Crossing(into="fraud", model="scorer").to_json())
+        assert "images/scorer:3 into fraud, to staging" in told()
+        keep(to_stage="none")
+        assert "images/scorer:3 into fraud executing" in told()
+        assert "fraud" in told("/promotions")
