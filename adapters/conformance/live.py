@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from adapters.conformance.harness import Fault, Harness
 from adapters.conformance.run import Result
-from adapters.conformance.trace import MOST_PAGES
+from adapters.conformance.trace import MOST_PAGES, Taken, sorted_out
 from adapters.contract import Adapter
 from adapters.errors import AdapterError, line_of
 
@@ -53,15 +53,18 @@ def live(open_adapter: Callable[[], Adapter], config: BaseModel | None = None) -
     return made
 
 
-def understood(adapter: Adapter) -> Result:
-    """Whether what the backend lists becomes records: an adapter that rejects every version passes all else."""
+def understood(adapter: Adapter, taken: Taken) -> Result:
+    """Whether what the backend lists becomes records that can be kept: an adapter that rejects every version passes all
+    else. `taken` keeps one, or raises `BadRecordError`.
+    """
     begin = time.perf_counter()
     versions, bad, reason = 0, 0, ""
     try:
         for page in itertools.islice(adapter.scan(since=None, limit=1000), MOST_PAGES):
-            versions += sum(one.key.kind == "version" for one in page.records)
-            bad += len(page.bad)
-            reason = reason or next((str(one) for one in page.bad), "")
+            kept, refused = sorted_out(page.records, taken)
+            versions += sum(one.key.kind == "version" for one in kept)
+            bad += len(page.bad) + len(refused)
+            reason = reason or next(map(str, (*page.bad, *refused)), "")
     except AdapterError:
         raise
     except Exception as error:

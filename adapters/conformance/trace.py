@@ -1,12 +1,17 @@
 """Every request of one scan, as the adapter tells of it."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from adapters.contract import Adapter
+from adapters.errors import BadRecordError
+from adapters.records import Deleted, Record
 
 MOST_PAGES = 10_000
+Taken = Callable[[Any], object]
+"""Keeps a record, as a run that reads a registry does, or raises `BadRecordError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,23 @@ class Trace:
     bad: int = 0
 
 
-def trace(adapter: Adapter, secrets: Iterable[str] = (), limit: int = 1000) -> Trace:
+def sorted_out(
+    records: Iterable[Record | Deleted], taken: Taken
+) -> tuple[list[Record | Deleted], list[BadRecordError]]:
+    """Those that are kept, and why the others are not: an adapter may put into a record what is no such thing."""
+    kept, refused = list[Record | Deleted](), list[BadRecordError]()
+    for record in records:
+        try:
+            if not isinstance(record, Deleted):
+                taken(record)
+        except BadRecordError as error:
+            refused.append(error)
+        else:
+            kept.append(record)
+    return kept, refused
+
+
+def trace(adapter: Adapter, taken: Taken, secrets: Iterable[str] = (), limit: int = 1000) -> Trace:
     """Probe and scan once. Paths are shown without their query and without any of the `secrets`.
 
     Errors: any `AdapterError`.
@@ -48,7 +69,8 @@ def trace(adapter: Adapter, secrets: Iterable[str] = (), limit: int = 1000) -> T
     adapter.probe()
     found.pages = 1
     for page in itertools.islice(adapter.scan(since=None, limit=limit), MOST_PAGES):
-        found.records += len(page.records)
-        found.bad += len(page.bad)
+        kept, refused = sorted_out(page.records, taken)
+        found.records += len(kept)
+        found.bad += len(page.bad) + len(refused)
         found.pages += page.watermark is None
     return found

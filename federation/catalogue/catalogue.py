@@ -67,7 +67,13 @@ __all__ = [
     "Summary",
     "Validation",
     "Version",
+    "check_record",
 ]
+
+
+def check_record(record: Any) -> None:
+    """See that what an adapter returned can be kept. Errors: `BadRecordError`, which says what is wrong with it."""
+    codec.encode(record)
 
 
 @dataclass(frozen=True, slots=True)

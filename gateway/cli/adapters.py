@@ -160,10 +160,11 @@ def _understood(harness: "Harness", *, live: bool) -> "Iterator[Result]":
     if live:
         from adapters import AdapterError
         from adapters.conformance.live import understood
+        from federation.catalogue.catalogue import check_record
 
         adapter = harness.adapter()
         try:
-            yield understood(adapter)
+            yield understood(adapter, check_record)
         except AdapterError as error:
             raise CommandError(str(error)) from None
         finally:
@@ -200,10 +201,11 @@ def trace(
     from adapters import AdapterError
     from adapters.conformance.live import in_itself
     from adapters.conformance.trace import trace as traced
+    from federation.catalogue.catalogue import check_record
 
     with _scanned(context.obj, name, plugins) as (adapter, secrets):
         try:
-            found = traced(adapter, secrets, limit)
+            found = traced(adapter, check_record, secrets, limit)
         except AdapterError:
             raise
         except Exception as error:

@@ -28,6 +28,7 @@ from adapters import (
 from adapters.conformance import Fault, Harness, run
 from adapters.conformance.live import live, understood
 from adapters.files import Share
+from federation.catalogue.catalogue import check_record
 
 
 class SheetAdapter(ListingAdapter):
@@ -203,7 +204,7 @@ def test_a_check_that_fails_says_what_the_scan_gave_as_bad(share: Path) -> None:
 
 def test_a_live_backend_without_a_version_says_that_nothing_was_proved(share: Path) -> None:
     harness = live(lambda: SheetAdapter(share), AdapterConfig())
-    found = understood(harness.adapter())
+    found = understood(harness.adapter(), check_record)
     assert (found.outcome, found.detail) == (
         "passed",
         "the backend lists no version, so this proves nothing: is it the right one?",

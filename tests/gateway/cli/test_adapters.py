@@ -220,6 +220,17 @@ def test_a_live_check_fails_where_no_version_is_understood(
     assert "without --live more of them run" in said.err
 
 
+def test_a_record_that_cannot_be_kept_is_not_understood_either(
+    toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.write_text(toy.read_text().replace("VersionRecord(", "VersionRecord(creator=7, "))
+    assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
+    said = capsys.readouterr().out.partition("FAIL  versions_are_understood")[2]
+    assert "$.creator" in said
+    assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 0
+    assert not capsys.readouterr().err.endswith(" 0 not understood\n")
+
+
 def test_the_line_of_an_author_s_error_is_named(
     toy: Path, house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
