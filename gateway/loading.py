@@ -33,9 +33,18 @@ def how_to_load(waypost: "Waypost", version: "Version", origin: str = "") -> Sni
     registry = f"{base}/mlflow/{version.registry}"
     of, number = shown_name(version.model), version.record.version
     uri = f"models:/{of}/{number}" if number.isdecimal() else f"models:/{of}@{alias_of(number)}"
-    ours = [Snippet(TITLE, "python", CODE.format(registry=registry, uri=uri))]
+    place = _where(version)
+    ours = [Snippet(TITLE, "python", place + CODE.format(registry=registry, uri=uri))]
     for alias in version.aliases[:1]:
-        code = CODE.format(registry=registry, uri=f"models:/{of}@{alias}")
+        code = place + CODE.format(registry=registry, uri=f"models:/{of}@{alias}")
         ours.append(Snippet(f"Whichever version {alias} names", "python", code))
-    ours.append(Snippet(ON_THE_LINE, "bash", f"waypost show {shlex.quote(str(version.reference))}"))
+    ours.append(Snippet(ON_THE_LINE, "bash", f"{place}waypost show {shlex.quote(str(version.reference))}"))
     return snippets_out(version, (*made, *ours), note)
+
+
+def _where(version: "Version") -> str:
+    """A line that says which page of the backend is loaded from, of which workspace or project: that stands in its
+    address, and in none of ours. Empty where the backend gives none that fits into a comment.
+    """
+    url = version.record.url or ""
+    return f"# {url}\n" if url.isprintable() and url else ""
