@@ -193,12 +193,15 @@ def candidates(waypost: "Waypost", view: "View", text: str) -> list[str]:
 
 
 def _near(waypost: "Waypost", view: "View", text: str) -> "Iterator[str]":
-    """The same in another registry, other versions of the model, then models with a name like it."""
+    """The same in another registry or under the model's new name, other versions of the model, then models with a name
+    like it.
+    """
     try:
         wanted = parse(text, default_registry=NOWHERE)
     except ReferenceSyntaxError:
         return
     yield from map(str, waypost.catalogue.namesakes(view, wanted))
+    yield from map(str, waypost.catalogue.renamed(view, wanted))
     model = Reference(wanted.registry, wanted.model)
     sign = "@" if wanted.alias or wanted.stage else ":"
     if wanted != model:

@@ -29,7 +29,7 @@ from federation.catalogue.listing import (
 )
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.models import Model, Summary, read_model
-from federation.catalogue.naming import continued, namesakes
+from federation.catalogue.naming import continued, namesakes, renamed
 from federation.catalogue.past import HeldStage
 from federation.catalogue.reader import (
     Serving,
@@ -161,6 +161,11 @@ class Catalogue:
         """What says the same of a model of the same name, in whichever registry of the view."""
         with self._reads.reading() as connection:
             return namesakes(connection, view, wanted)
+
+    def renamed(self, view: View, wanted: Reference) -> list[Reference]:
+        """What says the same of a living model that had this name in its registry, the latest first."""
+        with self._reads.reading() as connection:
+            return renamed(connection, view, wanted)
 
     def continued(self, view: View, typed: str) -> list[str]:
         """How a reference that is being typed may go on."""

@@ -1,6 +1,7 @@
 """References that are not whole: what one without a registry may name, and how one that is being typed goes on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, select
@@ -10,10 +11,14 @@ from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import SUMMARY, newest_of
+from federation.journal.entry import Action, decode
 from federation.references import STAGES, Reference, decode_part, encode_part
+from federation.registry_names import find_registry
 
 MOST = 20
 """References that are given."""
+RENAMES = 500
+"""So many of the newest renames of a registry are looked through."""
 _registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
 _WHOLE = (_models.id, _models.body)
 
@@ -23,6 +28,31 @@ def namesakes(connection: Connection, view: View, wanted: Reference) -> list[Ref
     named = _living(view.clause(_registries.id), _models.name == encode_part(wanted.model), *_WHOLE)
     rows = [row for row in connection.execute(named) if _has(connection, row, wanted)]
     return [Reference(row.registry, wanted.model, wanted.version, wanted.alias, wanted.stage) for row in rows]
+
+
+def renamed(connection: Connection, view: View, wanted: Reference) -> list[Reference]:
+    """What says the same of a living model that had this name in its registry, the one that lost it last first."""
+    registry_id = find_registry(connection, view, wanted.registry)
+    entries = tables.journal.c
+    told = (
+        select(entries.entry)
+        .where(entries.action == Action.MODEL_RENAMED, entries.registry_id == (registry_id or 0))
+        .order_by(entries.seq.desc())
+        .limit(RENAMES)
+    )
+    had = [
+        entry.targets["model"]
+        for entry in (decode(row.entry).entry for row in connection.execute(told))
+        if entry.before == {"name": wanted.model}
+    ]
+    ids = dict.fromkeys(had)
+    named = _living(_registries.id == (registry_id or 0), _models.id.in_(ids), *_WHOLE)
+    rows = {row.id: row for row in connection.execute(named) if _has(connection, row, wanted)}
+    return [
+        replace(wanted, registry=rows[id_].registry, model=decode_part(rows[id_].name))
+        for id_ in ids
+        if id_ in rows
+    ]
 
 
 def _living(registries: ColumnElement[bool], names: ColumnElement[bool], *columns: Any) -> Select[Any]:

@@ -11,7 +11,10 @@ from sqlalchemy import select
 from adapters import Key, ModelRecord, VersionRecord
 from adapters.memory import MemoryAdapter
 from federation import tables
+from federation.access import EVERYTHING, NOTHING, View
+from federation.catalogue.naming import renamed
 from federation.database import reading
+from federation.references import parse
 from tests.federation.sync.world import World
 
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,12 +46,12 @@ class NamedBackend:
     def rename(self, model: ModelRecord, name: str, **more: Any) -> ModelRecord:
         versions = self.world.backend.versions(model.key)
         self.world.backend.drop(model.key)
-        renamed = replace(dated(model, name), **more)
-        self.world.backend.put(renamed)
+        called = replace(dated(model, name), **more)
+        self.world.backend.put(called)
         for one in versions:
-            key = Key("version", f"{one.version}/{renamed.key.native_id}")
-            self.world.backend.put(replace(one, key=key, model=renamed.key))
-        return renamed
+            key = Key("version", f"{one.version}/{called.key.native_id}")
+            self.world.backend.put(replace(one, key=key, model=called.key))
+        return called
 
 
 def succeeds(self: MemoryAdapter, new: Key, old: Key) -> bool:
@@ -92,6 +95,25 @@ def test_a_rename_keeps_rows_history_and_what_hangs_on_them(world: World, regist
     assert world.problems() == []
     world.sync(full=True)
     assert len(told(world, since)) == 2
+
+
+def test_a_former_name_leads_to_what_the_model_is_called_now(world: World, registry: NamedBackend) -> None:
+    scorer = registry.model("scorer", "1", aliases={"champion": "1"})
+    world.sync()
+    second = registry.rename(scorer, "second name")
+    world.sync()
+    registry.rename(second, "zzz")
+    world.sync()
+
+    def now(view: View, text: str) -> list[str]:
+        with reading(world.engine) as connection:
+            return [str(one) for one in renamed(connection, view, parse(text))]
+
+    assert now(EVERYTHING, "memory/scorer") == now(EVERYTHING, "memory/second%20name") == ["memory/zzz"]
+    assert now(EVERYTHING, "memory/scorer:1") == ["memory/zzz:1"]
+    assert now(EVERYTHING, "memory/scorer@champion") == ["memory/zzz@champion"]
+    assert now(EVERYTHING, "memory/scorer:2") == now(EVERYTHING, "memory/zzz") == []
+    assert now(NOTHING, "memory/scorer") == []
 
 
 def test_a_renamed_model_whose_old_name_is_taken_again(world: World, registry: NamedBackend) -> None:

@@ -1,13 +1,17 @@
 """A reference without its registry, and one that names nothing: what was meant, within what the caller may see."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from federation.access import EVERYTHING, NOTHING
 from gateway.cli import run
 from gateway.cli.asked import AnsweredProblemError
-from gateway.cli.local import catch_up
+from gateway.cli.invocation import Invocation
+from gateway.cli.local import catch_up, opened
+from gateway.meant import candidates
 from tests.gateway.chained import Chained, chained, configured
 
 
@@ -132,6 +136,16 @@ def test_every_command_about_a_version_takes_a_bare_reference(
     assert "not a reference" not in bare.err
     assert bare.out.splitlines()[:3] == whole.out.splitlines()[:3]
     assert bare.err.splitlines()[:1] == whole.err.splitlines()[:1]
+
+
+def test_a_model_that_has_a_new_name_is_found_by_its_former_one(tmp_path: Path) -> None:
+    file, chain = configured(tmp_path)
+    model = chain.estate.model("first")
+    chain.estate.put("texts", model, chain.estate.version(model, "1"))
+    chain.estate.put("texts", replace(model, name="quite-different"))
+    with opened(Invocation(config=file)) as waypost:
+        assert candidates(waypost, EVERYTHING, "texts/first:1") == ["texts/quite-different:1"]
+        assert candidates(waypost, NOTHING, "texts/first:1") == []
 
 
 def test_a_version_that_is_not_there_is_answered_with_those_that_are(gateway: Chained) -> None:
