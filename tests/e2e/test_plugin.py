@@ -1,6 +1,7 @@
 """A plugin as its author and its user meet it: generated, built, installed beside the gateway, found by search."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +20,12 @@ PATIENCE = 240.0
 
 def command(*words: str | Path, folder: Path) -> str:
     """Run to its end; what it printed. Fails with everything it said."""
+    # What this run is told to do is not for the stranger's tests, whose environment lacks its plugins.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [str(word) for word in words],
         cwd=folder,
+        env=inherited,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
