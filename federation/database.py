@@ -86,6 +86,10 @@ class DatabaseBusyError(UnavailableError, DatabaseError):
     retry_after = 2
 
 
+class DeadlockError(DatabaseBusyError):
+    """Of two transactions that waited for each other the database has ended this one."""
+
+
 class DiskError(DatabaseBusyError):
     """What is written does not reach the disk: it is full or broken."""
 
@@ -385,7 +389,8 @@ def translated() -> Iterator[None]:
                 text[:160],
             ) from error
         if _is_outage(origin, text):
-            kind = DiskError if any(mark in text for mark in FULL) else DatabaseBusyError
+            is_full, is_deadlock = any(mark in text for mark in FULL), "DeadlockDetected" in _names(origin)
+            kind = DiskError if is_full else DeadlockError if is_deadlock else DatabaseBusyError
             raise kind(
                 "the database cannot be used now: see that it runs and has space", text[:160]
             ) from error
@@ -401,6 +406,9 @@ def is_of_driver(error: BaseException) -> bool:
 
 
 def _is_outage(error: BaseException | None, text: str) -> bool:
-    names = {cls.__name__ for cls in type(error).__mro__}
     marks = ("locked", "read-only", *FULL)
-    return bool(names & OUTAGES) or any(mark in text for mark in marks)
+    return bool(_names(error) & OUTAGES) or any(mark in text for mark in marks)
+
+
+def _names(error: BaseException | None) -> set[str]:
+    return {cls.__name__ for cls in type(error).__mro__}

@@ -4,17 +4,20 @@ Alembic costs a third of a second to import, so it is only imported where someth
 """
 
 import secrets
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, inspect, text
 
-from federation.database import LONG, DatabaseError, UTCTime, reading, writing
+from federation.database import LONG, DatabaseError, DeadlockError, UTCTime, reading, writing
 from federation.tables import METADATA
 
 LATEST = "0025"
 """The newest migration. A test holds it against the migrations and the migrations against the tables."""
+ATTEMPTS = 10
+"""So often it is tried to migrate while others write."""
 FOLDER = Path(__file__).parent / "migrations"
 ROOMS = (
     "events",
@@ -72,7 +75,19 @@ def require(engine: Engine) -> None:
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Bring the database to the newest schema, in one transaction. Returns what it had and what it has."""
+    """Bring the database to the newest schema, in one transaction. Returns what it had and what it has. Errors:
+    `DatabaseError`.
+
+    A gateway of the release before, which works on meanwhile, takes its locks in an order of its own: where the
+    database ends this transaction for that, nothing has changed, and it begins again.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(DeadlockError):
+            return _migrate(engine)
+    return _migrate(engine)
+
+
+def _migrate(engine: Engine) -> tuple[str | None, str]:
     with writing(engine, bound=LONG) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(8772001)"))

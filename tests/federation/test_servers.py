@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from federation import replication, schema
 from federation.database import (
@@ -22,7 +22,7 @@ from federation.database import (
     writing,
 )
 from federation.servers import servers_of
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.servers import pgbouncer as pooler
 from tests.servers.cable import Cable
 from tests.servers.postgres import Postgres, postgres_server, standby_of
@@ -209,6 +209,45 @@ def test_a_role_without_rights_works_in_a_schema_of_its_own(postgres: Postgres, 
     with pytest.raises(DatabaseError, match="CREATE SCHEMA"):
         schema.migrate(nowhere)
     nowhere.dispose()
+
+
+def test_a_migration_that_the_database_ends_for_another_transaction_begins_again(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = postgres.create()
+    engine, upgrade = open_engine(postgres.url(name)), schema.upgrade
+    met: list[str] = []
+    theirs, ours = threading.Event(), threading.Event()
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    )
+
+    def meeting(connection: Connection, revision: str) -> None:
+        upgrade(connection, revision)
+        if not met:
+            assert theirs.wait(PATIENCE)
+            connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            ours.set()
+            until(lambda: scalar(engine, waiting), "the other one waits")
+            met.append("once")
+            connection.execute(text("SELECT pg_advisory_xact_lock(2)"))
+
+    def other() -> None:
+        with psycopg.connect(postgres.address(name)) as connection:
+            connection.execute("SET LOCAL deadlock_timeout = '600s'")  # so it is never the one that is ended
+            connection.execute("SELECT pg_advisory_xact_lock(2)")
+            theirs.set()
+            assert ours.wait(PATIENCE)
+            connection.execute("SELECT pg_advisory_xact_lock(1)")
+
+    monkeypatch.setattr(schema, "upgrade", meeting)
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert schema.migrate(engine) == (None, schema.LATEST)
+    thread.join()
+    assert met == ["once"]
+    engine.dispose()
+    postgres.drop(name)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,11 @@ def test_the_release_before_works_on_over_the_schema_of_this_one(
         cwd=configured.parent,
         text=True,
     ) as worker:
-        try:
+        with ExitStack() as running:
+            running.callback(worker.communicate, "")
             assert worker.stdout is not None
             theirs = worker.stdout.readline().strip()
-            waypost = Waypost(load_settings(configured))
+            waypost = running.enter_context(closing(Waypost(load_settings(configured))))
             assert schema.migrate(waypost.engine) == (theirs, schema.LATEST)
             assert theirs < schema.LATEST
             waypost.prepare()
@@ -111,7 +113,4 @@ def test_the_release_before_works_on_over_the_schema_of_this_one(
             done = waypost.operations.wait(LOCAL.view, asked.operation.id, PATIENCE)
             assert (done.state, done.error) == ("ok", None)
             assert problems(waypost.engine) == []
-            waypost.close()
-        finally:
-            worker.communicate("")
         assert worker.returncode == 0
