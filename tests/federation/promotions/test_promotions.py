@@ -11,6 +11,7 @@ from federation.errors import DeniedError, PreconditionError, StateError
 from federation.operations.asking import Become, RequestedChange
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted
 from federation.policies.policies import Policy, PromotionRequiredError, Quorum
+from federation.policies.policy import DAYS
 from federation.promotions.promotions import ShownPromotion, reported
 from federation.promotions.tables import promotion
 from tests.federation.promotions.world import MODEL, PromotionsWorld, version
@@ -163,7 +164,8 @@ def test_what_changes_after_it_was_approved_makes_it_void(world: PromotionsWorld
 
 
 def test_who_has_lost_the_role_does_not_count_any_more(world: PromotionsWorld) -> None:
-    world.apply(Policy("late", "*", approvals=(Quorum(1),), windows=("mon-sun 00:00-00:01 UTC",)))
+    another_day = DAYS[(now().weekday() + 3) % 7]
+    world.apply(Policy("late", "*", approvals=(Quorum(1),), windows=(f"{another_day} 00:00-00:01 UTC",)))
     seen = propose(world)
     world.promotions.say(world.person("bo", "approver"), seen.promotion.id, "approve", "")
     world.settle()
