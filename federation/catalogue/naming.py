@@ -1,6 +1,7 @@
 """References that are not whole: what one without a registry may name, and how one that is being typed goes on."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import SUMMARY, newest_of
-from federation.journal.entry import Action, decode
+from federation.journal.entry import Action, EntryError, decode
 from federation.references import STAGES, Reference, decode_part, encode_part
 from federation.registry_names import find_registry
 
@@ -40,12 +41,12 @@ def renamed(connection: Connection, view: View, wanted: Reference) -> list[Refer
         .order_by(entries.seq.desc())
         .limit(RENAMES)
     )
-    had = [
-        entry.targets["model"]
-        for entry in (decode(row.entry).entry for row in connection.execute(told))
-        if entry.before == {"name": wanted.model}
-    ]
-    ids = dict.fromkeys(had)
+    ids: dict[int, None] = {}
+    for row in connection.execute(told):
+        with suppress(EntryError):  # a damaged log is told by who verifies it: here it says nothing
+            entry = decode(row.entry).entry
+            if entry.before == {"name": wanted.model}:
+                ids[entry.targets["model"]] = None
     named = _living(_registries.id == (registry_id or 0), _models.id.in_(ids), *_WHOLE)
     rows = {row.id: row for row in connection.execute(named) if _has(connection, row, wanted)}
     return [

@@ -293,7 +293,7 @@ class Graph:
         with self._open() as (connection, snapshot):
             return insights(connection, snapshot, view, name, limit, cursor)
 
-    def standing(self) -> object:
+    def basis(self) -> object:
         """What answers are made of now: the same object for as long as graph, registries and catalogue are as they
         were. Errors: `DamagedError`, `DatabaseError`.
         """

@@ -44,10 +44,10 @@ class RememberedList:
         """Whether it need not be looked at yet."""
         return time.monotonic() - self._clock < FRESH_SECONDS
 
-    def stands(self, standing: object) -> bool:
+    def stands(self, basis: object) -> bool:
         """Whether it would be the same, counted of this."""
         lately = time.monotonic() - self._counted < LONGEST_SECONDS
-        return lately and self.of is not None and self.of() is standing
+        return lately and self.of is not None and self.of() is basis
 
     def renewed(self) -> "RememberedList":
         """The same, as of this moment."""
@@ -107,10 +107,8 @@ class Remembered:
                         self._known.popitem(last=False)
 
     def _looked_at(self, key: Key, known: RememberedList | None) -> RememberedList:
-        standing = self.graph.standing()  # before it is counted: it is of this or of something later
-        if known is not None and known.stands(standing):
+        basis = self.graph.basis()  # before it is counted: it is of this or of something later
+        if known is not None and known.stands(basis):
             return known.renewed()
         view, name, limit, cursor = key
-        return RememberedList(
-            self.graph.insights(view, name, limit=limit, cursor=cursor), now(), ref(standing)
-        )
+        return RememberedList(self.graph.insights(view, name, limit=limit, cursor=cursor), now(), ref(basis))

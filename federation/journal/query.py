@@ -168,9 +168,8 @@ def _of_access(entry: format_1.Entry, values: Mapping[str, str], names: Mapping[
         if isinstance(details.get(name), str | int)
     ]
     if entry.action is format_1.Action.SESSION_STARTED and "token" in details:
-        words = [
-            f"with token {names.get(entry.actor, details['token'])}"
-        ]  # a token is called as its principal
+        # A token is called as its principal.
+        words = [f"with token {names.get(entry.actor, details['token'])}"]
     scopes = details.get("scopes")
     limits = [f"limited to {', '.join(map(str, scopes))}"] if isinstance(scopes, list) else []
     whose = values.get("who") or values.get("name") or names.get(about) or about

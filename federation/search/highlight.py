@@ -54,7 +54,7 @@ class Marker:
         found: list[Highlight] = []
         for field, text, folded in texts:
             if self.fuzzy or self._may_stand_in(folded):
-                ranges = self._ranges(text, folded)
+                ranges = self._ranges(text)
                 if ranges:
                     ranges = _merged(ranges) if len(ranges) > 1 else ranges
                     found.append(_clip(Highlight(field, text, tuple(ranges))))
@@ -72,7 +72,7 @@ class Marker:
                 return True
         return False
 
-    def _ranges(self, text: str, folded: str) -> list[tuple[int, int]]:
+    def _ranges(self, text: str) -> list[tuple[int, int]]:
         ranges: list[tuple[int, int]] = []
         plain = text.isascii()
         for found in spans(text):

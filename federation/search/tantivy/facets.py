@@ -191,9 +191,8 @@ def _count_between(searcher: Searcher, query: Query, first: int, end: int) -> in
 
 def _by_model(searcher: Searcher, query: Query) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """At most `MODELS_AT_ONCE` models of a result, each with the number of its documents; whether those are all."""
-    by_key = {
-        "order": {"_key": "asc"}
-    }  # as they come: to put the most frequent first would take a tenth more
-    asked = {"terms": {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE, **by_key}}
-    answer = searcher.aggregate(query, {"models": asked})["models"]
+    terms = {"field": "model", "size": MODELS_AT_ONCE, "segment_size": MODELS_AT_ONCE}
+    # To put the most frequent first, as is usual, takes a tenth more.
+    asked = {"models": {"terms": {**terms, "order": {"_key": "asc"}}}}
+    answer = searcher.aggregate(query, asked)["models"]
     return answer["buckets"], not answer["sum_other_doc_count"]

@@ -6,14 +6,14 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from adapters import Key, ModelRecord, VersionRecord
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.access import EVERYTHING, NOTHING, View
 from federation.catalogue.naming import renamed
-from federation.database import reading
+from federation.database import reading, writing
 from federation.references import parse
 from tests.federation.sync.world import World
 
@@ -114,6 +114,10 @@ def test_a_former_name_leads_to_what_the_model_is_called_now(world: World, regis
     assert now(EVERYTHING, "memory/scorer@champion") == ["memory/zzz@champion"]
     assert now(EVERYTHING, "memory/scorer:2") == now(EVERYTHING, "memory/zzz") == []
     assert now(NOTHING, "memory/scorer") == []
+    with writing(world.engine) as connection:
+        damaged = update(tables.journal).where(tables.journal.c.action == "model.renamed")
+        connection.execute(damaged.values(entry=b"no entry"))
+    assert now(EVERYTHING, "memory/scorer") == []
 
 
 def test_a_renamed_model_whose_old_name_is_taken_again(world: World, registry: NamedBackend) -> None:
