@@ -151,7 +151,8 @@ class HubClient(ServiceClient):
 
     def now(self) -> float:
         """The time by the Hub's clock, in seconds since 1970."""
-        return time.time() + self._ahead
+        ahead = self._ahead  # before our clock is read: a thread that notes a later answer would turn it back
+        return ahead + time.time()
 
     def prove(self) -> None:
         """See that the token is good. Errors: `AuthError` where it is not, or there is none."""

@@ -1,6 +1,8 @@
 """What scans of a Hub ask for and what they notice: few requests, renames, hidden repositories, the window."""
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from adapters import (
 from adapters.emulators.huggingface.harness import SECRET, HuggingFaceHarness
 from adapters.emulators.huggingface.hub import Hub, HubToken
 from adapters.huggingface import HuggingFaceAdapter
+from adapters.huggingface.client import HubClient
 from adapters.quota import AnnouncedQuota
 from tests.adapters.scans import scanned
 
@@ -70,6 +73,29 @@ def test_a_thousand_repositories_of_which_none_changed_take_two_requests(
     requests, changed, _ = asked(hub, opened(harness, "acme"), mark)
     assert {"acme/m7", "acme/m7:main", "acme/m7:v1"} <= changed
     assert requests == 2 + len({name.partition(":")[0] for name in changed}) < 12
+
+
+def test_the_clock_of_the_hub_is_not_turned_back_by_an_answer_that_comes_while_it_is_read(
+    harness: HuggingFaceHarness, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row would be taken for younger than it is, and its bucket be read again by the next scan."""
+    api, at = HubClient(harness.config()), [100.0]
+    hub.clock = lambda: at[0]
+
+    def read() -> float:
+        return at[0]
+
+    def read_while_another_thread_asks() -> float:
+        before, at[0], clock.time = at[0], at[0] + 0.9, read  # the header Date has whole seconds
+        api.refs("acme/a")
+        return before
+
+    clock = SimpleNamespace(time=read, monotonic=time.monotonic)
+    monkeypatch.setattr("adapters.huggingface.client.time", clock)
+    hub.create("acme/a")
+    api.refs("acme/a")
+    clock.time = read_while_another_thread_asks
+    assert api.now() == 100.0
 
 
 @pytest.mark.parametrize(
