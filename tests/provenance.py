@@ -16,10 +16,10 @@ _GIB = 1024**3
 
 
 def commit(root: Path = ROOT) -> str:
-    """The commit of a work tree, with `+changes` when tracked files other than results differ from it."""
-    found = _git(root, "rev-parse", "--short=12", "HEAD")
-    results = (":!bench-results.json", ":!soak-results.json")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *results)
+    """The commit that changed a work tree last, `+changes` when tracked files differ from it; results do not count."""
+    measured = ("--", ".", ":!bench-results.json", ":!soak-results.json")
+    found = _git(root, "log", "-1", "--abbrev=12", "--format=%h", *measured)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", *measured)
     return f"{found}+changes" if changed else found
 
 

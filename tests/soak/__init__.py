@@ -15,8 +15,9 @@ property or state machine see `explore`.
 
 In full size the cases come in batches with a seed each. After each batch the state is written to
 `soak-state/`, and a soak that was interrupted resumes there as long as the commit is the same;
-`soak-results.json` gets commit, seed, cases, failures, seconds, machine and versions. Fixtures live as long
-as the soak, not as long as a batch.
+`soak-results.json` gets commit, seed, cases, failures, seconds, machine and versions, and is enough to go on
+from on another machine. The commit is the last one that changed anything but results. Fixtures live as long as
+the soak, not as long as a batch.
 """
 
 import inspect

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,9 @@ from tests.soak import PLUGIN, Progress
 
 
 class FileLedger:
-    """Progress in one JSON file for each soak, and all of them summed up in `soak-results.json`."""
+    """Progress in one JSON file for each soak, and all of them summed up in `soak-results.json`: from there goes on
+    what was begun elsewhere.
+    """
 
     def __init__(self, root: Path, commit: str, only: list[str], *, seed: int | None, again: bool) -> None:
         self.states = root / "soak-state"
@@ -30,15 +33,15 @@ class FileLedger:
     def load(self, name: str, full: int) -> Progress:
         fresh = Progress(name, full, secrets.randbits(32) if self.seed is None else self.seed, self.commit)
         path = self._path(name)
-        if self.again or not path.exists():
+        found = Progress(**json.loads(path.read_text())) if path.exists() else self._begun_elsewhere(name)
+        if self.again or found is None:
             return fresh
-        found = Progress(**json.loads(path.read_text()))
         same = (found.commit, found.full) == (self.commit, full) and self.seed in (None, found.seed)
         return found if same else fresh
 
     def save(self, progress: Progress) -> None:
         provenance.write_json(self._path(progress.name), asdict(progress))
-        known = json.loads(self.results.read_text())["soaks"] if self.results.exists() else {}
+        known = self._known()
         known[progress.name] = {
             "commit": progress.commit,
             "seed": progress.seed,
@@ -57,6 +60,26 @@ class FileLedger:
         provenance.write_json(self.results, document)
         line = f"{progress.name}: {progress.done:,} of {progress.full:,} cases, {progress.failed} failures"
         print(f"{line}, {progress.seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def _known(self) -> dict[str, Any]:
+        known: dict[str, Any] = json.loads(self.results.read_text())["soaks"] if self.results.exists() else {}
+        return known
+
+    def _begun_elsewhere(self, name: str) -> Progress | None:
+        """What the results say of one that is not done: a soak that is done is run anew where nothing is left of it."""
+        told = self._known().get(name)
+        if told is None or told["cases"] == told["planned"]:
+            return None
+        return Progress(
+            name,
+            told["planned"],
+            told["seed"],
+            told["commit"],
+            told["cases"],
+            told["failures"],
+            tuple(told["messages"]),
+            told["seconds"],
+        )
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the soaks that were asked for: all of them when none is named."""

@@ -1,8 +1,8 @@
 """`python -m tests.soak.runs`: is `make test` green twenty times in a row, on fresh clones, in random order?
 
 Each run has a new seed for its order, which is printed when it fails; every fourth is made beside another, in a second
-clone. What is done is kept in `soak-state/` and goes into `soak-results.json` as the soak `runs-in-a-row`; one that was
-interrupted goes on there as long as the commit is the same. The first red run ends the row: `--again` begins another.
+clone. What is done goes into `soak-results.json` as the soak `runs-in-a-row`; a row that was interrupted goes on, here
+or where that file was committed, as long as nothing else was. The first red run ends the row: `--again` begins another.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """A row of runs: on fresh clones, each in an order of its own, some two at once; kept, resumed, ended by a red one."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,16 @@ class Repository:
         self.root.mkdir()
         self.source.mkdir()
         (self.source / "Makefile").write_text(MAKEFILE.format(log=self.log, then=then))
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "A test"]):
-            author = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
-            subprocess.run(["git", "-C", str(self.source), *author, *command], check=True)
+        self.git("init", "-q")
+        self.commit()
+
+    def git(self, *command: str) -> None:
+        author = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+        subprocess.run(["git", "-C", str(self.source), *author, *command], check=True)
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "A test")
 
     def run(self, *arguments: str) -> int:
         return main(["--root", str(self.root), "--source", str(self.source), *arguments])
@@ -75,7 +83,9 @@ def test_a_red_run_ends_the_row_and_is_told_with_its_seed(
     assert len(repository.calls()) == 2, "no row goes on behind a red run"
 
 
-def test_a_row_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """Where two runs of five were made, before somebody stopped it."""
     repository = Repository(tmp_path)
     with monkeypatch.context() as patch:
         done: list[int] = []
@@ -90,9 +100,38 @@ def test_a_row_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             repository.run("--runs", "5")
     assert repository.result()["cases"] == 2
-    assert repository.run("--runs", "5") == 0
-    assert repository.result()["cases"] == 5
-    assert len(repository.calls()) == 3
+    return repository
+
+
+def test_a_row_that_was_interrupted_goes_on(interrupted: Repository) -> None:
+    assert interrupted.run("--runs", "5") == 0
+    assert interrupted.result()["cases"] == 5
+    assert len(interrupted.calls()) == 3
+
+
+def test_a_row_goes_on_where_only_its_results_were_brought(interrupted: Repository) -> None:
+    seed = interrupted.result()["seed"]
+    shutil.copy(interrupted.root / "soak-results.json", interrupted.source)
+    shutil.rmtree(interrupted.root / "soak-state")
+    interrupted.commit()
+    assert interrupted.run("--runs", "5") == 0
+    assert (interrupted.result()["cases"], interrupted.result()["seed"]) == (5, seed)
+    assert len(interrupted.calls()) == 3
+
+
+def test_a_row_begins_anew_behind_another_commit(interrupted: Repository) -> None:
+    (interrupted.source / "README.md").write_text("News\n")
+    interrupted.commit()
+    assert interrupted.run("--runs", "5") == 0
+    assert len(interrupted.calls()) == 5
+
+
+def test_a_row_that_is_done_is_made_again_where_only_its_results_were_brought(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    assert repository.run("--runs", "2") == 0
+    shutil.rmtree(repository.root / "soak-state")
+    assert repository.run("--runs", "2") == 0
+    assert len(repository.calls()) == 4
 
 
 def test_what_is_not_committed_is_not_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
