@@ -27,6 +27,7 @@ from federation.identity.grants import check as check_grant
 from federation.identity.people import Person, Said
 from federation.identity.principals import Member
 from federation.identity.sessions import Renewal, Session
+from federation.identity.tokens import State as TokenState
 from federation.identity.tokens import Token, TokenError, TokenSpec
 from federation.prepared import COMPILED, Statement, cursor_of, prepare
 
@@ -48,6 +49,7 @@ __all__ = [
     "Token",
     "TokenError",
     "TokenSpec",
+    "TokenState",
     "check_grant",
 ]
 

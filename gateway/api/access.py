@@ -5,16 +5,19 @@ from datetime import timedelta
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from federation.identity.identity import Grant
 from gateway.api.access_out import (
     GrantIn,
+    GrantOut,
     GrantsOut,
     RotateIn,
     SecretOut,
     TokenIn,
     TokensOut,
     WhoamiOut,
+    grant_out,
+    grants_out,
     secret_out,
+    tokens_out,
     whoami_out,
 )
 from gateway.api.requests import GRANT, READ, GivenPrincipal, GivenWaypost, Ident
@@ -29,13 +32,13 @@ def whoami(waypost: GivenWaypost, principal: GivenPrincipal) -> WhoamiOut:
 @get("/tokens", opt=GRANT, sync_to_thread=True)
 def list_tokens(waypost: GivenWaypost, principal: GivenPrincipal) -> TokensOut:
     """Every token, for who may give roles on everything; else those you made."""
-    return TokensOut(waypost.identity.tokens(principal))
+    return tokens_out(waypost.identity, waypost.identity.tokens(principal))
 
 
 @post("/tokens", opt=GRANT, sync_to_thread=True)
 def create_token(data: JSONBody[TokenIn], waypost: GivenWaypost, principal: GivenPrincipal) -> SecretOut:
     """Make a token, with a role on everything, a team or a registry. Its secret is shown this once."""
-    return secret_out(*waypost.identity.create_token(principal, data.spec()))
+    return secret_out(waypost.identity, *waypost.identity.create_token(principal, data.spec()))
 
 
 @post("/tokens/{name:str}/rotate", opt=GRANT, sync_to_thread=True)
@@ -47,7 +50,7 @@ def rotate_token(
 ) -> SecretOut:
     """Give a token, by id or name, a new secret; the old one ends at once, or after `keep_hours`."""
     keep = timedelta(hours=0 if data is None else data.keep_hours)
-    return secret_out(*waypost.identity.rotate_token(principal, name, keep=keep))
+    return secret_out(waypost.identity, *waypost.identity.rotate_token(principal, name, keep=keep))
 
 
 @delete("/tokens/{name:str}", opt=GRANT, sync_to_thread=True)
@@ -59,13 +62,13 @@ def revoke_token(name: FromPath[str], waypost: GivenWaypost, principal: GivenPri
 @get("/grants", opt=GRANT, sync_to_thread=True)
 def list_grants(waypost: GivenWaypost, principal: GivenPrincipal) -> GrantsOut:
     """The roles given on what you may give roles on."""
-    return GrantsOut(waypost.identity.grants(principal))
+    return grants_out(waypost.identity, waypost.identity.grants(principal))
 
 
 @post("/grants", opt=GRANT, sync_to_thread=True)
-def add_grant(data: JSONBody[GrantIn], waypost: GivenWaypost, principal: GivenPrincipal) -> Grant:
+def add_grant(data: JSONBody[GrantIn], waypost: GivenWaypost, principal: GivenPrincipal) -> GrantOut:
     """Give a role. Giving it twice is giving it once."""
-    return waypost.identity.give_role(principal, data.spec())
+    return grant_out(waypost.identity, waypost.identity.give_role(principal, data.spec()))
 
 
 @delete("/grants/{grant_id:int}", opt=GRANT, sync_to_thread=True)

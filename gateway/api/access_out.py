@@ -1,6 +1,7 @@
 """What the API takes and answers about access: tokens, grants, principals and sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,12 +12,15 @@ from federation.identity.identity import (
     Grant,
     GrantError,
     GrantSpec,
+    Identity,
     Member,
     Rights,
     Session,
     Token,
     TokenSpec,
+    TokenState,
 )
+from gateway.names import with_names
 
 Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -97,23 +101,55 @@ class RotateIn(msgspec.Struct, forbid_unknown_fields=True):
     keep_hours: Annotated[float, msgspec.Meta(ge=0, le=24 * 30)] = 0.0
 
 
+class TokenOut(msgspec.Struct):
+    """A token as it stands, without its secret."""
+
+    id: str
+    name: str
+    principal: str
+    scopes: list[str] | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    state: TokenState
+    """`former`: a newer secret of the same token stands, and this one goes on until `expires_at`."""
+    created_by_name: str = ""
+    """What the one who made it is called, until that is erased."""
+
+
 class SecretOut(msgspec.Struct):
     """A token with its secret, which is shown this once and stored nowhere."""
 
     secret: str
-    token: Token
+    token: TokenOut
 
 
 class TokensOut(msgspec.Struct):
     """Tokens in the order they were made, without their secrets."""
 
-    tokens: list[Token]
+    tokens: list[TokenOut]
+
+
+class GrantOut(msgspec.Struct):
+    """A grant as it stands."""
+
+    id: int
+    who: str
+    role: str
+    scope: str
+    source: str
+    created_by: str
+    created_at: datetime
+    created_by_name: str = ""
+    """What the one who gave it is called, until that is erased."""
 
 
 class GrantsOut(msgspec.Struct):
     """Grants in the order they were given."""
 
-    grants: list[Grant]
+    grants: list[GrantOut]
 
 
 class PrincipalsOut(msgspec.Struct):
@@ -134,9 +170,24 @@ class EndedOut(msgspec.Struct):
     ended: int
 
 
-def secret_out(made: Token, secret: str) -> SecretOut:
+def tokens_out(identity: Identity, found: Iterable[Token]) -> TokensOut:
+    """Tokens as JSON, with the names of who made them."""
+    return TokensOut(with_names(identity, (TokenOut(**asdict(one)) for one in found)))
+
+
+def secret_out(identity: Identity, made: Token, secret: str) -> SecretOut:
     """A new token with its secret as JSON."""
-    return SecretOut(secret, made)
+    return SecretOut(secret, tokens_out(identity, [made]).tokens[0])
+
+
+def grants_out(identity: Identity, found: Iterable[Grant]) -> GrantsOut:
+    """Grants as JSON, with the names of who gave them."""
+    return GrantsOut(with_names(identity, (GrantOut(**asdict(one)) for one in found)))
+
+
+def grant_out(identity: Identity, made: Grant) -> GrantOut:
+    """One grant as JSON."""
+    return grants_out(identity, [made]).grants[0]
 
 
 def whoami_out(principal: Principal, account: Rights) -> WhoamiOut:

@@ -1,13 +1,16 @@
 """What the API takes and answers about saved searches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
+from federation.identity.identity import Identity
 from federation.search.answer import Group
 from federation.searches.searches import SavedSearch, SearchSpec
+from gateway.names import with_names
 
 
 class SearchIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,6 +46,8 @@ class SavedSearchOut(msgspec.Struct):
     saved_by: str
     created_at: datetime
     changed_at: datetime
+    saved_by_name: str = ""
+    """What the one who kept it last is called, until that is erased."""
 
 
 class SearchesOut(msgspec.Struct):
@@ -51,14 +56,12 @@ class SearchesOut(msgspec.Struct):
     searches: Sequence[SavedSearchOut]
 
 
-def search_out(one: SavedSearch) -> SavedSearchOut:
+def search_out(identity: Identity, one: SavedSearch) -> SavedSearchOut:
     """As the API answers it."""
-    return SavedSearchOut(
-        one.id, one.name, one.team, one.q, one.sort, one.group, one.strict, one.literal,
-        f"/searches/{one.id}", one.saved_by, one.created_at, one.changed_at,
-    )  # fmt: skip
+    return searches_out(identity, [one]).searches[0]
 
 
-def searches_out(found: Sequence[SavedSearch]) -> SearchesOut:
-    """As the API answers them."""
-    return SearchesOut([search_out(one) for one in found])
+def searches_out(identity: Identity, found: Iterable[SavedSearch]) -> SearchesOut:
+    """As the API answers them, with the names of who kept them."""
+    rows = (SavedSearchOut(**asdict(one), address=f"/searches/{one.id}") for one in found)
+    return SearchesOut(with_names(identity, rows))

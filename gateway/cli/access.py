@@ -75,10 +75,11 @@ def list_tokens(context: typer.Context) -> None:
             when(one["expires_at"]) or "never",
             ago(one["last_used_at"]),
             ", ".join(one["scopes"] or ["all"]),
+            one["created_by_name"],
         )
         for one in found["tokens"]
     ]
-    emit_table(("TOKEN", "ID", "STATE", "EXPIRES", "USED", "SCOPES"), rows)
+    emit_table(("TOKEN", "ID", "STATE", "EXPIRES", "USED", "SCOPES", "BY"), rows)
     if not rows:
         say("there is no token: `waypost token create NAME --role viewer` makes one")
 
@@ -111,8 +112,11 @@ def list_grants(context: typer.Context) -> None:
     if as_json(context.obj, found):
         return
     emit_table(
-        ("ID", "WHO", "ROLE", "ON", "FROM"),
-        [(one["id"], one["who"], one["role"], one["scope"], one["source"]) for one in found["grants"]],
+        ("ID", "WHO", "ROLE", "ON", "FROM", "BY"),
+        [
+            (one["id"], one["who"], one["role"], one["scope"], one["source"], one["created_by_name"])
+            for one in found["grants"]
+        ],
     )
     if not found["grants"]:
         say("no role was given: `waypost grants add --token NAME --role viewer` gives one")

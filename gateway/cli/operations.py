@@ -300,10 +300,10 @@ def _report(invocation: Invocation, done: Sequence[Mapping[str, Any]], data: obj
 def _print(done: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (one["id"], one["ref"], one["kind"].replace("_", " "), _wanted(one["wanted"]), one["state"],
-         when(one["finished_at"] or one["requested_at"]))
+         when(one["finished_at"] or one["requested_at"]), one["actor_name"])
         for one in done
     ]  # fmt: skip
-    emit_table(("OPERATION", "OF", "WHAT", "WANTED", "STATE", "WHEN"), rows)
+    emit_table(("OPERATION", "OF", "WHAT", "WANTED", "STATE", "WHEN", "BY"), rows)
 
 
 def _wanted(wanted: Mapping[str, Any]) -> str:

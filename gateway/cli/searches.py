@@ -21,10 +21,18 @@ def list_searches(context: typer.Context) -> None:
     if as_json(context.obj, found):
         return
     rows = [
-        (one["name"], one["team"] or "(yours)", one["q"], one["sort"], ago(one["changed_at"]), one["id"])
+        (
+            one["name"],
+            one["team"] or "(yours)",
+            one["q"],
+            one["sort"],
+            ago(one["changed_at"]),
+            one["saved_by_name"],
+            one["id"],
+        )
         for one in found["searches"]
     ]
-    emit_table(("NAME", "TEAM", "QUERY", "SORT", "CHANGED", "ID"), rows)
+    emit_table(("NAME", "TEAM", "QUERY", "SORT", "CHANGED", "BY", "ID"), rows)
     if not rows:
         say("no search is kept: `waypost searches save NAME QUERY` keeps one")
 

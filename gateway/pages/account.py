@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from federation.access import MEANINGS, ROLES, Permission
 from federation.identity.identity import GrantError, GrantSpec, TokenError, TokenSpec
-from gateway.api.access_out import GrantsOut, TokensOut
+from gateway.api.access_out import grants_out, tokens_out
 from gateway.api.requests import AnyRequest, GivenPrincipal, GivenWaypost, Ident
 from gateway.pages.forms import GivenFields, form_at
 from gateway.pages.page import list_at, listed, local_path, page, pages_at
@@ -43,14 +43,14 @@ def account_page(
 @list_at("/tokens", Permission.GRANT)
 def tokens_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """The tokens, without their secrets."""
-    found = waypost.identity.tokens(principal)
+    found = tokens_out(waypost.identity, waypost.identity.tokens(principal))
     return listed(
         request,
         "tokens.html",
-        TokensOut(found),
         found,
+        found.tokens,
         title="Tokens",
-        part=part_of(request, found, "name"),
+        part=part_of(request, found.tokens, "name"),
         roles=list(ROLES),
         made=None,
         secret="",
@@ -75,12 +75,13 @@ def make_token(
         made, secret = waypost.identity.create_token(principal, spec)
     except ValueError as error:
         mistake = str(error) if isinstance(error, TokenError | GrantError) else "the days are a number"
+    found = tokens_out(waypost.identity, waypost.identity.tokens(principal))
     return page(
         request,
         "tokens.html",
         status=201 if made else 422,
         title="Tokens",
-        part=part_of(request, waypost.identity.tokens(principal), "name"),
+        part=part_of(request, found.tokens, "name"),
         roles=list(ROLES),
         made=made,
         secret=secret,
@@ -98,10 +99,10 @@ def end_token(name: FromPath[str], waypost: GivenWaypost, principal: GivenPrinci
 @list_at("/grants", Permission.GRANT)
 def grants_page(request: AnyRequest, waypost: GivenWaypost, principal: GivenPrincipal) -> Response[Any]:
     """Who may do what, and where."""
-    found = waypost.identity.grants(principal)
+    found = grants_out(waypost.identity, waypost.identity.grants(principal))
     return listed(
-        request, "grants.html", GrantsOut(found), found, title="Who may do what", roles=ROLES, meanings=MEANINGS,
-        part=part_of(request, found, "who", "role", "scope"),
+        request, "grants.html", found, found.grants, title="Who may do what", roles=ROLES, meanings=MEANINGS,
+        part=part_of(request, found.grants, "who", "role", "scope"),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def searches_page(
     literal: FromQuery[str] = "",
 ) -> Response[Any]:
     """The searches you kept and those of your teams; with a query, a form to keep it."""
-    found = searches_out(waypost.searches.seen(principal))
+    found = searches_out(waypost.identity, waypost.searches.seen(principal))
     return listed(
         request, "searches.html", found, found.searches, title="Saved searches", mistake="", name="",
         searches=found.searches, q=q, sort=sort, group=group, strict=strict, literal=literal,
@@ -54,7 +54,7 @@ def save_search(
     except (InvalidRequestError, StateError) as error:
         return page(
             request, "searches.html", status=422, title="Saved searches", mistake=str(error), **given,
-            searches=searches_out(waypost.searches.seen(principal)).searches,
+            searches=searches_out(waypost.identity, waypost.searches.seen(principal)).searches,
             teams=waypost.searches.teams(principal),
         )  # fmt: skip
     return Redirect("/searches", status_code=303)

@@ -18,19 +18,19 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "whoami"):
             return out.whoami_out(LOCAL, identity.account(LOCAL))
         case ("GET", "tokens"):
-            return out.TokensOut(identity.tokens(LOCAL))
+            return out.tokens_out(identity, identity.tokens(LOCAL))
         case ("POST", "tokens"):
-            return out.secret_out(*identity.create_token(LOCAL, checked(out.TokenIn, body).spec()))
+            return out.secret_out(identity, *identity.create_token(LOCAL, checked(out.TokenIn, body).spec()))
         case ("POST", "tokens", name, "rotate"):
             keep = timedelta(hours=checked(out.RotateIn, body).keep_hours)
-            return out.secret_out(*identity.rotate_token(LOCAL, name, keep=keep))
+            return out.secret_out(identity, *identity.rotate_token(LOCAL, name, keep=keep))
         case ("DELETE", "tokens", name):
             identity.revoke_token(LOCAL, name)
             return None
         case ("GET", "grants"):
-            return out.GrantsOut(identity.grants(LOCAL))
+            return out.grants_out(identity, identity.grants(LOCAL))
         case ("POST", "grants"):
-            return identity.give_role(LOCAL, checked(out.GrantIn, body).spec())
+            return out.grant_out(identity, identity.give_role(LOCAL, checked(out.GrantIn, body).spec()))
         case ("DELETE", "grants", number):
             identity.take_role(LOCAL, checked(Ident, number, "grant_id"))
             return None

@@ -15,11 +15,13 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     searches = waypost.searches
     match asked:
         case ("GET", "searches"):
-            return out.searches_out(searches.seen(LOCAL))
+            return out.searches_out(waypost.identity, searches.seen(LOCAL))
         case ("POST", "searches"):
-            return out.search_out(searches.save(LOCAL, checked(out.SearchIn, body).spec())[0])
+            return out.search_out(
+                waypost.identity, searches.save(LOCAL, checked(out.SearchIn, body).spec())[0]
+            )
         case ("GET", "searches", name):
-            return out.search_out(searches.find(LOCAL, name))
+            return out.search_out(waypost.identity, searches.find(LOCAL, name))
         case ("DELETE", "searches", name):
             searches.remove(LOCAL, name)
             return None

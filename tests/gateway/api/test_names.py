@@ -5,14 +5,16 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from federation.access import LOCAL
 from federation.database import now
 from federation.graph.graph import Going
-from federation.identity.identity import TokenSpec
+from federation.identity.identity import GrantSpec, TokenSpec
 from federation.references import parse
+from federation.searches.searches import SearchSpec
 from gateway.cli.local import catch_up
 from gateway.pages import search
 from tests.gateway.chained import Chained, chained
@@ -58,6 +60,37 @@ def test_a_name_is_told_found_and_erased(gateway: Chained) -> None:
     assert entry["actor_name"] == "[erased]"
     assert said_by() == ["[erased]"] * 2
     assert "deployer" not in gateway.send("GET", "/audit.json").text
+
+
+def test_who_kept_made_and_gave_is_named_until_that_is_erased(tmp_path: Path) -> None:
+    with chained(tmp_path) as gateway:
+        identity = gateway.waypost.identity
+        token, _ = identity.create_token(LOCAL, TokenSpec("keeper", roles=[("viewer", "*")]))
+        keeper = replace(LOCAL, id=token.principal, name="keeper")
+        spec = SearchSpec(name="live", q="stage:production", team="search")
+        kept, _ = gateway.waypost.searches.save(keeper, spec)
+        made, _ = identity.create_token(keeper, TokenSpec("made"))
+        given = identity.give_role(keeper, GrantSpec("token:made", "viewer", "team:search"))
+        of = {"searches": kept.id, "tokens": made.id, "grants": given.id}
+
+        def named() -> Iterator[str]:
+            for each, id_ in of.items():
+                found = gateway.get(f"/{each}")
+                assert found == gateway.send("GET", f"/api/v1/{each}").json()
+                assert found == gateway.send("GET", f"/{each}.json").json()
+                (one,) = [one for one in found[each] if one["id"] == id_]
+                field = "saved_by" if each == "searches" else "created_by"
+                assert one[field] == keeper.id
+                page = gateway.send("GET", f"/{each}", headers={"Accept": "text/html"}).text
+                assert f"<bdi>{one[f'{field}_name']}</bdi>" in page
+                yield one[f"{field}_name"]
+
+        assert list(named()) == ["keeper"] * 3
+        assert gateway.get(f"/searches/{kept.id}")["saved_by_name"] == "keeper"
+        gateway.ask("POST", "/audit/erasures", body={"subject": "keeper"})
+        assert list(named()) == ["[erased]"] * 3
+        again = gateway.ask("POST", "/tokens", body={"name": "another"})["token"]
+        assert again["created_by_name"] == again["created_by"] == LOCAL.id
 
 
 def test_a_search_is_exported_whole(gateway: Chained, monkeypatch: pytest.MonkeyPatch) -> None:

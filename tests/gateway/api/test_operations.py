@@ -1,5 +1,6 @@
 """Models changed through the API of a served gateway: outcomes, repetitions, preconditions, refusals."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cli import run
 from tests.gateway.served import Served, served
 
 CONFIG = """
@@ -290,6 +292,26 @@ def test_operations_are_listed_page_by_page(gateway: Served) -> None:
             break
     assert len(seen) == 3
     assert seen == sorted(seen, reverse=True)
+
+
+def test_the_command_that_lists_them_says_who_asked_beside_whole_references(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = made(gateway, "a-model-whose-name-is-rather-long-for-a-narrow-terminal")
+    ended(gateway, gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "1"}}))
+    command = ["operations", "--limit", "1", "--url", gateway.url]
+    assert run([*command, "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["operations"]
+    assert run(command) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[-1] == "BY"
+    assert row.endswith(f"  {one['actor_name']}")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(command) == 0
+    narrow = capsys.readouterr().out
+    assert ref in narrow
+    assert f"by {one['actor_name']}" in narrow.replace("\n  ", " ")
 
 
 def test_the_description_has_the_paths_as_they_are_written(gateway: Served) -> None:
