@@ -33,6 +33,8 @@ from federation.promotions.proposing import write_proposal
 from federation.promotions.reader import (
     ChosenPromotions,
     Promotion,
+    PromotionOrigin,
+    origin_of,
     proposal_of,
     read_in_order,
     read_promotion,
@@ -56,6 +58,7 @@ __all__ = [
     "Judgement",
     "Need",
     "Promotion",
+    "PromotionOrigin",
     "Promotions",
     "ShownPromotion",
     "SurveyedVersion",
@@ -71,7 +74,7 @@ MOST_WAITING = 200
 @dataclass(frozen=True, slots=True)
 class ShownPromotion:
     """A promotion with what was said to it, and what is asked of it now; None where it has ended. `names`: what
-    principals are called.
+    principals are called. `origin`: what it goes on from, from another registry.
     """
 
     promotion: Promotion
@@ -79,6 +82,7 @@ class ShownPromotion:
     reports: Sequence[CheckReport]
     judgement: Judgement | None
     names: Mapping[str, str]
+    origin: PromotionOrigin | None
 
 
 class Promotions:
@@ -285,7 +289,8 @@ class Promotions:
             voices, reports = read_voices(connection, row.id), read_reports(connection, row.id)
             principals = sorted({found.proposer, *(one.principal for one in voices)})
             names = {one: judge.people.display(one) for one in principals}
-            return ShownPromotion(found, voices, reports, judged, names)
+            origin = origin_of(connection, view, row)
+            return ShownPromotion(found, voices, reports, judged, names, origin)
 
     def waiting_for(self, principal: Principal) -> Sequence[Promotion]:
         """The open promotions, of the newest, that this person could approve now, newest first."""

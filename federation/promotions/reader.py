@@ -66,6 +66,13 @@ class Promotion(msgspec.Struct, kw_only=True):
     """How far the registration in another registry has come, for those who may see that one."""
 
 
+class PromotionOrigin(msgspec.Struct):
+    """Where a promotion's version came from: the promotion that registered it here, and the version over there."""
+
+    promotion: int
+    ref: str
+
+
 COPIED = tuple(
     name
     for name in Promotion.__struct_fields__
@@ -192,6 +199,20 @@ def proposal_of(connection: Connection, row: Row[Any]) -> Proposal | None:
     voices, reports = read_voices(connection, row.id), read_reports(connection, row.id)
     crossing = read_crossing(row.crossing)
     return Proposal(as_version(found), row.to_stage, row.kind, row.proposer, voices, reports, crossing)
+
+
+def origin_of(connection: Connection, view: View, row: Row[Any]) -> PromotionOrigin | None:
+    """The promotion that a promotion goes on from, into this registry; None: there is none, or it is not to be seen.
+
+    Only the row of that one says so, at its end.
+    """
+    query = select(_one.id, _one.ref).where(
+        _one.into_id == row.registry_id,
+        _one.crossing.endswith(f'"then":{row.id}}}'),
+        view.clause(_one.registry_id),
+    )
+    found = connection.execute(query).one_or_none()
+    return None if found is None else PromotionOrigin(found.id, found.ref)
 
 
 def _visible(view: View) -> Select[Any]:

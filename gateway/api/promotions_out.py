@@ -13,6 +13,7 @@ from federation.promotions.promotions import (
     CheckResult,
     Judgement,
     Promotion,
+    PromotionOrigin,
     ShownPromotion,
     SurveyedVersion,
     reported,
@@ -167,6 +168,8 @@ class SeenOut(ProposedOut):
     said: Sequence[VoiceOut] = ()
     reports: Sequence[CheckReport] = ()
     judgement: JudgementOut | None = None
+    origin: PromotionOrigin | None = None
+    """Where a promotion registered its version from, for those who may see that one; null: nowhere."""
 
 
 class PromotionsOut(msgspec.Struct):
@@ -243,6 +246,7 @@ def seen_out(found: ShownPromotion) -> SeenOut:
         said=[VoiceOut(v.principal, found.names[v.principal], v.kind, v.words, v.at) for v in found.voices],
         reports=found.reports,
         judgement=None if found.judgement is None else judgement_out(found.judgement),
+        origin=found.origin,
     )
 
 

@@ -406,6 +406,8 @@ def _report(invocation: Invocation, found: Mapping[str, Any]) -> int:
 def _print_promotion(found: Mapping[str, Any]) -> None:
     emit_line(f"promotion {found['id']}: {found['ref']} to {found['to']}, {found['kind']}: {found['state']}")
     emit_line(f"  {found['proposer_name']} ({when(found['proposed_at'])}): {found['reason']}")
+    if came := found["origin"]:
+        emit_line(f"  promotion {came['promotion']} registered it here, from {came['ref']}")
     for one in found["said"]:
         emit_line(f"  {one['name']} ({when(one['at'])}): {one['kind']} {one['words']}".rstrip())
     if found["judgement"]:

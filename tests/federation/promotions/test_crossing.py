@@ -25,6 +25,7 @@ from federation.leases import Leases
 from federation.operations.run import OperationContext, work
 from federation.policies.policies import Policy, Quorum
 from federation.promotions.crossing import Crossings
+from federation.promotions.promotions import PromotionOrigin
 from federation.references import parse
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
@@ -168,6 +169,9 @@ def test_a_version_comes_with_all_that_belongs_to_it(border: Border) -> None:
         "waiting",
         "production",
     )
+    assert then.origin == PromotionOrigin(found.id, "memory/m:2")
+    assert face.show(View.of([border.id("prod")]), then.promotion.id).origin is None
+    assert face.show(EVERYTHING, found.id).origin is None
     assert then.judgement is not None
     assert [one.policy for one in then.judgement.needs] == ["guard"]
     again = face.propose_into(ann, version("2"), "prod/scorer", "production", "again")

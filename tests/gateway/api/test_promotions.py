@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from litestar.handlers import HTTPRouteHandler
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
@@ -360,4 +360,13 @@ def test_the_page_says_how_far_traffic_has_come_and_where_a_version_goes(tmp_pat
         assert "images/scorer:3 into fraud, to staging" in told()
         keep(to_stage="none")
         assert "images/scorer:3 into fraud executing" in told()
+        fraud = select(tables.registry.c.id).where(tables.registry.c.name == "fraud").scalar_subquery()
+        with writing(own.waypost.engine) as connection:
+            row = dict(connection.execute(select(promotion).where(promotion.c.id == made)).one()._mapping)
+            then = {**row, "id": made + 1, "registry_id": fraud, "crossing": None, "ref": "fraud/scorer:9"}
+            connection.execute(insert(promotion).values(then))
+        keep(into_id=fraud, crossing=Crossing(into="fraud", model="scorer", then=made + 1).to_json())
+        assert f"Came fromimages/scorer:3 by promotion {made}" in told(f"/promotions/{made + 1}")
+        seen = own.ask("GET", f"/api/v1/promotions/{made + 1}", token=token).json()
+        assert seen["origin"] == {"promotion": made, "ref": "images/scorer:3"}
         assert "fraud" in told("/promotions")
