@@ -395,7 +395,9 @@ class _PromotionTurn:
         if not left:
             kept = "".join(f"; {one.ref} keeps {shown(one)}: put it back by hand" for one in there)
             done = "what was made of it was undone" if row.undone != "[]" else "nothing of it was made"
-            self.opened.end("failed", f"{why}: {done if not there else 'it was made in part'}{kept}")
+            if there:
+                done = "what could be undone was" if row.undone != "[]" else "it was made in part"
+            self.opened.end("failed", f"{why}: {done}{kept}")
             return
         if row.undone != "[]" and row.state == "executing":
             self._stick(why, due_at=now() + TRY_AGAIN)

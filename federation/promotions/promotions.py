@@ -41,6 +41,7 @@ from federation.promotions.reader import (
     read_promotions,
     read_reports,
     read_voices,
+    shares_now,
 )
 from federation.promotions.responses import PromotionResponse, VoidError, Word
 from federation.promotions.tables import promotion, report
@@ -74,7 +75,8 @@ MOST_WAITING = 200
 @dataclass(frozen=True, slots=True)
 class ShownPromotion:
     """A promotion with what was said to it, and what is asked of it now; None where it has ended. `names`: what
-    principals are called. `origin`: what it goes on from, from another registry.
+    principals are called. `origin`: what it goes on from, from another registry. `shares`: what the version has
+    now of the traffic that a rollout moves, by endpoint.
     """
 
     promotion: Promotion
@@ -83,6 +85,7 @@ class ShownPromotion:
     judgement: Judgement | None
     names: Mapping[str, str]
     origin: PromotionOrigin | None
+    shares: Mapping[str, float]
 
 
 class Promotions:
@@ -290,7 +293,8 @@ class Promotions:
             principals = sorted({found.proposer, *(one.principal for one in voices)})
             names = {one: judge.people.display(one) for one in principals}
             origin = origin_of(connection, view, row)
-            return ShownPromotion(found, voices, reports, judged, names, origin)
+            shares = shares_now(connection, row, found.rollout)
+            return ShownPromotion(found, voices, reports, judged, names, origin, shares)
 
     def waiting_for(self, principal: Principal) -> Sequence[Promotion]:
         """The open promotions, of the newest, that this person could approve now, newest first."""

@@ -215,6 +215,24 @@ def origin_of(connection: Connection, view: View, row: Row[Any]) -> PromotionOri
     return None if found is None else PromotionOrigin(found.id, found.ref)
 
 
+def shares_now(connection: Connection, row: Row[Any], rollout: Rollout | None) -> dict[str, float]:
+    """What the version of a rollout has of the traffic of its endpoints, as they were read last, by native ids."""
+    if rollout is None:
+        return {}
+    known, held = tables.endpoint.c, tables.traffic.c
+    query = (
+        select(known.native_id, held.percent)
+        .join(tables.traffic, held.endpoint_id == known.id)
+        .where(
+            held.version_id == row.version_id,
+            known.registry_id == row.registry_id,
+            known.native_id.in_(sorted(rollout.former)),
+            known.deleted_at.is_(None),
+        )
+    )
+    return {row.native_id: row.percent for row in connection.execute(query)}
+
+
 def _visible(view: View) -> Select[Any]:
     return (
         select(promotion, _registries.name.label("registry"))

@@ -59,7 +59,7 @@ voice = Table(
     surrogate_id(),
     Column("promotion_id", BigInteger, nullable=False, index=True),
     Column("principal", String, nullable=False),
-    # comment, approve, reject, cancel or review.
+    # comment, approve, reject, cancel, review or stop.
     Column("kind", String, nullable=False),
     Column("words", Text, nullable=False),
     # What an approval was given on, as canonical JSON; empty for everything else.

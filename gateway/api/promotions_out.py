@@ -147,7 +147,7 @@ class JudgementOut(msgspec.Struct):
 
 
 class VoiceOut(msgspec.Struct):
-    """What somebody said: `kind` is comment, approve, reject, cancel or review."""
+    """What somebody said: `kind` is comment, approve, reject, cancel, review or stop."""
 
     by: str
     name: str
@@ -170,6 +170,8 @@ class SeenOut(ProposedOut):
     judgement: JudgementOut | None = None
     origin: PromotionOrigin | None = None
     """Where a promotion registered its version from, for those who may see that one; null: nowhere."""
+    shares: Mapping[str, float] = {}
+    """Percent that the version has now of the traffic that a rollout moves, by endpoint, as it was read last."""
 
 
 class PromotionsOut(msgspec.Struct):
@@ -247,6 +249,7 @@ def seen_out(found: ShownPromotion) -> SeenOut:
         reports=found.reports,
         judgement=None if found.judgement is None else judgement_out(found.judgement),
         origin=found.origin,
+        shares=found.shares,
     )
 
 

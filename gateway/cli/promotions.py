@@ -270,7 +270,7 @@ def list_rollouts(
     found = get(context.obj, "/rollouts", limit=limit)
     if as_json(context.obj, found):
         return
-    rows = [(one["id"], one["ref"], one["state"], _rolled(one["rollout"])) for one in found["promotions"]]
+    rows = [(one["id"], one["ref"], one["state"], _rolled(one)) for one in found["promotions"]]
     emit_table(("PROMOTION", "OF", "STATE", "TRAFFIC"), rows)
     if not rows:
         say("no traffic comes to a version by steps")
@@ -288,16 +288,29 @@ def stop(context: typer.Context, ident: Ident, words: Words) -> int:
     return _report(context.obj, ask(context.obj, "POST", f"/rollouts/{ident}/stop", body={"words": words}))
 
 
-def _rolled(rollout: Mapping[str, Any]) -> str:
-    """How far the traffic has come, in words."""
-    steps, where = (
-        rollout["terms"]["steps"],
-        ", ".join(rollout["names"].get(one, one) for one in rollout["former"]),
-    )
-    share = f"{steps[rollout['done'] - 1] if rollout['done'] else 0} %"
+def _rolled(found: Mapping[str, Any]) -> str:
+    """How far the traffic of a promotion has come, in words."""
+    rollout = found["rollout"]
+    where = ", ".join(rollout["names"].get(one, one) for one in rollout["former"])
+    share = f"{rollout['terms']['steps'][rollout['done'] - 1]} %" if rollout["done"] else "not moved yet"
     if rollout["back"]:
         share = "the former shares" if rollout["done"] else "not yet the former shares"
+    if found["state"] == "failed":
+        share = f"taken back after {share}" if rollout["done"] else "not moved"
+    elif found["undone"] or rollout["stopped"]:
+        share = f"being taken back from {share}"
     return f"{share} at {where}" + (", stopped" if rollout["stopped"] else "")
+
+
+def _print_rollout(found: Mapping[str, Any]) -> None:
+    """How far it has come, what the version has now, and what can be done."""
+    emit_line(f"  traffic: {_rolled(found)}")
+    for endpoint, percent in found["shares"].items():
+        emit_line(f"  now: {percent:g} % at {found['rollout']['names'].get(endpoint, endpoint)}")
+    if found["state"] == "executing" and not found["undone"] and not found["rollout"]["stopped"]:
+        say(f"`waypost rollouts stop {found['id']} --words …` puts the former shares back")
+    elif found["state"] == "failed" and found["kind"] == "promotion":
+        say(f"to try it again: `waypost promote {found['ref']} --to {found['to']} --reason …`")
 
 
 @promotions.command()
@@ -413,7 +426,7 @@ def _print_promotion(found: Mapping[str, Any]) -> None:
     if found["judgement"]:
         _print_judgement(found["judgement"])
     if found["rollout"]:
-        emit_line(f"  traffic: {_rolled(found['rollout'])}")
+        _print_rollout(found)
     if found["crossing"]:
         _print_crossing(found["crossing"])
     if found["message"]:

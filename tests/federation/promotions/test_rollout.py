@@ -92,6 +92,20 @@ def test_a_gate_that_fails_puts_the_former_shares_back(serving: PromotionsWorld)
     )
     message = serving.rows()[0].message
     assert message == f"at 10 %: the gate {GATE} fails: it ended with 1: what was made of it was undone"
+    assert serving.promotions.show(EVERYTHING, seen.promotion.id).shares == {"e": 0.0}
+
+
+def test_what_cannot_be_put_back_is_named_apart_from_the_shares_that_were(serving: PromotionsWorld) -> None:
+    with writing(serving.engine) as connection:
+        connection.execute(update(tables.registry).values(stages={"production": ["lifecycle:Live"]}))
+    serving.gates[GATE] = "it ended with 1"
+    seen = serving.promotions.propose(LOCAL, version("2"), "production", "better")
+    serving.settle()
+    assert (serving.state(seen), shares(serving)) == ("failed", [100.0, 0.0])
+    assert serving.rows()[0].message == (
+        f"at 10 %: the gate {GATE} fails: it ended with 1: what could be undone was; "
+        "memory/m:2 keeps lifecycle 'Live': put it back by hand"
+    )
 
 
 def test_somebody_stops_it(serving: PromotionsWorld) -> None:
@@ -104,6 +118,7 @@ def test_somebody_stops_it(serving: PromotionsWorld) -> None:
         serving.step()
         serving.operations.settle()
     assert (serving.state(seen), shares(serving)) == ("executing", [90.0, 10.0])
+    assert serving.promotions.show(EVERYTHING, seen.promotion.id).shares == {"e": 10.0}
     shown = serving.promotions.say(LOCAL, seen.promotion.id, "stop", "too slow")
     assert shown.promotion.rollout is not None
     serving.settle()

@@ -329,7 +329,9 @@ def test_retention_and_validation_over_http(guarded: Gate) -> None:
     assert {"/api/v1/versions/{ref}/validate", "/api/v1/versions/{ref}/statements"} <= paths.keys()
 
 
-def test_the_page_says_how_far_traffic_has_come_and_where_a_version_goes(tmp_path: Path) -> None:
+def test_it_is_said_how_far_traffic_has_come_and_where_a_version_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with gate(tmp_path, config=CONFIG, teams=(("fraud", "risk"), ("images", "vision"))) as own:
         with writing(own.waypost.engine) as connection:
             connection.execute(update(tables.registry).values(writable=True, stages=RULES))
@@ -356,7 +358,22 @@ def test_the_page_says_how_far_traffic_has_come_and_where_a_version_goes(tmp_pat
         held = r"Step 1 of 3, made \d+ \w+ ago: 5 % at live; each share is held for 10m, the next is 25 %\."
         assert re.search(held, told())
         assert "What must pass after each, or the former shares are put back:command:/bin/true" in told()
-        keep(rollout=None, crossing=Crossing(into="fraud", model="scorer").to_json())
+        moving.stopped = "too slow"
+        keep(rollout=moving.to_json())
+        assert "Being taken back from step 1 of 3, 5 %, at live." in told()
+        keep(state="failed", undone="[1]", finished_at=now())
+        assert "Taken back after step 1 of 3, 5 %, at live." in told()
+        assert "held for" not in told()
+        assert "Propose it again" in told()
+        command = ["rollouts", "list", "--config", str(tmp_path / "waypost.toml")]
+        assert run(command) == 0
+        assert "failed  taken back after 5 % at live, stopped" in capsys.readouterr().out
+        assert run([*command[:1], "show", str(made), *command[2:]]) == 1
+        out, err = capsys.readouterr()
+        assert "traffic: taken back after 5 % at live, stopped" in out
+        assert "waypost promote images/scorer:3 --to staging" in err
+        keep(rollout=None, state="executing", undone="[]", finished_at=None)
+        keep(crossing=Crossing(into="fraud", model="scorer").to_json())
         assert "images/scorer:3 into fraud, to staging" in told()
         keep(to_stage="none")
         assert "images/scorer:3 into fraud executing" in told()
