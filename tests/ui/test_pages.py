@@ -121,6 +121,18 @@ def test_the_head_of_a_page_keeps_its_one_line_whichever_place_is_marked_in_it(s
     assert abs(who["y"] + who["height"] / 2 - brand["y"] - brand["height"] / 2) < 6
 
 
+def test_the_operations_of_a_long_rollout_are_large_enough_for_a_finger(seen: Visit) -> None:
+    """A promotion links them one beside the other, on a phone in several rows."""
+    seen.go("/versions/search/product-ranker:4")
+    seen.look(360, "light")
+    links = " ".join(f'<a href="/operations/{number}">{number}</a>' for number in range(1, 40))
+    fact = seen.page.locator("dl.facts dd").first
+    assert (
+        fact.evaluate("(one, links) => { one.innerHTML = links; return one.childElementCount; }", links) == 39
+    )
+    assert seen.axe("target-size") == []
+
+
 @pytest.mark.parametrize(("method", "looks"), [("get", LOOKS[0]), ("post", LOOKS[1])])
 def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, looks: tuple[Look, ...]) -> None:
     seen.go("/docs")
